@@ -9,7 +9,8 @@ namespace SkillLoc.Benchmarks;
 /// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER
 /// TIMES</c>
 /// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
-/// what a written token costs, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
+/// what a written token costs, <c>onnx-speed FOLDER TEXTS ROWS JOINED THREADS ROUNDS</c> and <c>onnx-skills FOLDER COUNT
+/// ROUNDS</c> what ONNX Runtime does, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -55,6 +56,14 @@ internal static class Program
                 break;
             case ["mask", var folder, var batches, var tokens]:
                 Console.WriteLine(PeerJobs.Mask(new(folder), int.Parse(batches), int.Parse(tokens)));
+                break;
+            case ["onnx-speed", var folder, var texts, var rows, var joined, var threads, var rounds]:
+                Console.WriteLine(
+                    OnnxJobs.Speed(new(folder), texts, int.Parse(rows), int.Parse(joined), int.Parse(threads), int.Parse(rounds))
+                );
+                break;
+            case ["onnx-skills", var folder, var count, var rounds]:
+                Console.WriteLine(OnnxJobs.Skills(new(folder), int.Parse(count), int.Parse(rounds)));
                 break;
             case ["kernels", var threads]:
                 Console.WriteLine(Kernels.Measure(int.Parse(threads)));
