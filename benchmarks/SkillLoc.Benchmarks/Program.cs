@@ -7,7 +7,9 @@ namespace SkillLoc.Benchmarks;
 /// ROWS</c> runs a job that is compared (<see cref="Jobs"/>) and <c>kernels FOLDER TOKENS</c> measures how fast matrix products are.
 /// <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c> measure what grafting adds
 /// to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c> what a written token costs.
-/// Each prints a line of JSON. <c>curves FOLDER [JOB [AXIS]]</c> prints what each job costs as it grows. Anything else goes to BenchmarkDotNet.
+/// <c>onnx-speed FOLDER TEXTS ROWS JOINED THREADS ROUNDS</c> and <c>onnx-skills FOLDER COUNT ROUNDS</c> measure what ONNX Runtime does. Each
+/// prints a line of JSON. <c>curves FOLDER [JOB [AXIS]]</c> prints tables of what each job costs as it grows. Anything else goes to
+/// BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -42,14 +44,16 @@ internal static class Program
             case ["job", var folder, var side, var job, var rows]:
                 Console.WriteLine(Jobs.Run(new(folder), side, job, int.Parse(rows)));
                 break;
-            case ["curves", var folder]:
-                CostCurves.Run(folder);
+            case ["curves", var folder, .. { Length: <= 2 } only]:
+                CostCurves.Run(folder, only.ElementAtOrDefault(0), only.ElementAtOrDefault(1));
                 break;
-            case ["curves", var folder, var job]:
-                CostCurves.Run(folder, job);
+            case ["onnx-speed", var folder, var texts, var rows, var joined, var threads, var rounds]:
+                Console.WriteLine(
+                    OnnxJobs.Speed(new(folder), texts, int.Parse(rows), int.Parse(joined), int.Parse(threads), int.Parse(rounds))
+                );
                 break;
-            case ["curves", var folder, var job, var axis]:
-                CostCurves.Run(folder, job, axis);
+            case ["onnx-skills", var folder, var count, var rounds]:
+                Console.WriteLine(OnnxJobs.Skills(new(folder), int.Parse(count), int.Parse(rounds)));
                 break;
             case ["curve", var folder, var job, var point]:
                 Console.WriteLine(CostCurves.Measure(folder, job, point));

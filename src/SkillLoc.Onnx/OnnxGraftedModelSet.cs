@@ -156,7 +156,30 @@ public sealed class OnnxGraftedModelSet : ITransformer, IRowScorer, IDisposable
         ArgumentNullException.ThrowIfNull(texts);
         OnnxSkill known = Find(skill);
         OnnxTextScorer.CheckPairs(known.Settings, texts, pairs);
-        EncodedText[] rows = [.. texts.Select((text, row) => known.Encode(text, pairs?[row]))];
+        return Score(skill, [.. texts.Select((text, row) => known.Encode(text, pairs?[row]))], cancellation);
+    }
+
+    /// <summary>Encodes the texts of a row for a skill.</summary>
+    /// <param name="skill">The skill's name.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="textPair">The second text of a pair.</param>
+    /// <returns>The token ids and the scored position.</returns>
+    /// <exception cref="ArgumentException">The skill is unknown.</exception>
+    /// <exception cref="InvalidDataException">The prompt alone is longer than the limit, or a second text is missing.</exception>
+    public EncodedText Encode(string skill, string text, string? textPair = null) => Find(skill).Encode(text, textPair);
+
+    /// <summary>Computes the probabilities of a skill's labels for encoded rows; other threads wait.</summary>
+    /// <param name="skill">The skill's name.</param>
+    /// <param name="rows">Rows that were encoded for the skill, any number and any lengths; they are batched by length.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="ArgumentException">The skill is unknown.</exception>
+    /// <exception cref="ObjectDisposedException">The set was disposed.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
+    public float[][] Score(string skill, IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        OnnxSkill known = Find(skill);
         lock (_weights)
         {
             _ownership.Check();
