@@ -62,7 +62,10 @@ internal static class Pictures
                 $"{title}: calibration",
                 Matrix("expected calibration error", models, tasks, (model, task) => Mean(model, task, each => each.CalibrationError))
             );
-        (string Task, string Other)[] elsewhere = [.. here.SelectMany(each => each.Others.Keys.Select(other => (each.Task, other))).Distinct()];
+        (string Task, string Other)[] elsewhere =
+        [
+            .. here.SelectMany(each => each.Others.Keys.Select(other => (each.Task, other))).Distinct(),
+        ];
         if (elsewhere.Length > 0)
         {
             report.Add(

@@ -55,14 +55,16 @@ internal static class Pictures
                 "model",
                 [.. Models.Select(model => model.Name)],
                 tasks,
-                (model, task) =>
-                    Mean(each => each.Task == task && each.Measure == Models.First(known => known.Name == model).Measure)
+                (model, task) => Mean(each => each.Task == task && each.Measure == Models.First(known => known.Name == model).Measure)
             )
         );
         if (tasks.Length > 1)
         {
             report
-                .Add("Tasks compared: correlation", Matrix("Spearman's correlation of predictivity", "task", tasks, tasks, Pair(Measures.Spearman)))
+                .Add(
+                    "Tasks compared: correlation",
+                    Matrix("Spearman's correlation of predictivity", "task", tasks, tasks, Pair(Measures.Spearman))
+                )
                 .Add("Tasks compared: overlap", Matrix("overlap of the top neurons", "task", tasks, tasks, Pair(Measures.Overlap)))
                 .Add(
                     "Prompts on other tasks",
@@ -74,7 +76,11 @@ internal static class Pictures
                         (other, task) =>
                             Mean(each =>
                                 each.Task == task
-                                && (other == task ? each.Measure == Measures.Accuracy : each.Measure == Measures.Transfer && each.Other == other)
+                                && (
+                                    other == task
+                                        ? each.Measure == Measures.Accuracy
+                                        : each.Measure == Measures.Transfer && each.Other == other
+                                )
                             )
                     )
                 );

@@ -51,10 +51,7 @@ public sealed class StudyCommand
 
     private readonly Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit> _show;
 
-    private StudyCommand(
-        IReadOnlyList<StudyKind> kinds,
-        Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit>? show
-    )
+    private StudyCommand(IReadOnlyList<StudyKind> kinds, Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit>? show)
     {
         _kinds = kinds;
         _show = show ?? ((options, work) => work(options));

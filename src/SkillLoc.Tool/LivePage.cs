@@ -97,8 +97,16 @@ public sealed class LivePage : IProgress<StudyProgress>
                 string failed = at.Failed > 0 ? string.Create(CultureInfo.InvariantCulture, $", {at.Failed} failed") : "";
                 rows.Add(Line(FormattableString.Invariant($"{at.Study}: {at.Done} of {at.Runs} runs done{failed}")));
                 rows.Add(Line($"{Bar(at.Runs == 0 ? 1 : (double)at.Done / at.Runs)}  {Clock(_clock.Elapsed)} so far{Left(at)}"));
-                rows.Add(Line(at.Run is null ? "" : at.Step is { } step ? FormattableString.Invariant($"{at.Run}: step {step.Step} of {step.Steps}") : at.Run));
-                rows.Add(Line(_losses.Count == 0 ? "" : FormattableString.Invariant($"loss {_losses[^1]:0.000}  {Sparkline.Of(_losses, Width)}")));
+                rows.Add(
+                    Line(
+                        at.Run is null ? ""
+                        : at.Step is { } step ? FormattableString.Invariant($"{at.Run}: step {step.Step} of {step.Steps}")
+                        : at.Run
+                    )
+                );
+                rows.Add(
+                    Line(_losses.Count == 0 ? "" : FormattableString.Invariant($"loss {_losses[^1]:0.000}  {Sparkline.Of(_losses, Width)}"))
+                );
             }
 
             rows.AddRange(_messages.Select(Line));

@@ -143,7 +143,7 @@ internal sealed class NeuronPath : IDisposable
     private double[][] ByRow(Tensor[] scores, int rows)
     {
         using DisposeScope scope = NewDisposeScope();
-        var byRow = Enumerable.Range(0, rows).Select(_ => new List<double>()).ToArray();
+        List<double>[] byRow = [.. Enumerable.Range(0, rows).Select(_ => new List<double>())];
         for (int i = 0; i < scores.Length; i++)
         {
             int width = (int)scores[i].size(1),
