@@ -123,6 +123,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
                     InitialisationSeed = end.InitialisationSeed,
                     StateFile = state,
                     CartographyPath = cartography,
+                    Progress = context.Follow<TrainingProgress>(at => new(at.Step, at.Steps, at.Loss)),
                     CancellationToken = context.CancellationToken,
                 }
             )

@@ -93,6 +93,7 @@ internal sealed class PairMeasures(MLContext ml, StudyPlan plan, StudyData data,
                     LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
                     Seed = plan.Seed,
                     StateFile = state,
+                    Progress = context.Follow<CurveProgress>(at => new(at.Step, at.Steps, at.Loss)),
                     CancellationToken = _stop,
                 }
             )

@@ -5,6 +5,7 @@ using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Reports;
+using SkillLoc.Studies;
 
 namespace SkillLoc.ConnectivityStudy;
 

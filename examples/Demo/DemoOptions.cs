@@ -44,4 +44,7 @@ public sealed record DemoOptions
 
     /// <summary>In tokens.</summary>
     public int MaxLength { get; init; }
+
+    /// <summary>The command that repeats it, for the report.</summary>
+    public string Command { get; init; } = "make demo";
 }

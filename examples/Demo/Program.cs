@@ -123,6 +123,7 @@ command.SetAction(arguments =>
                 MaxLength = arguments.GetValue(maxLength),
                 Seeds = arguments.GetValue(seeds)!,
                 Choosing = arguments.GetValue(choose),
+                Command = args.Length == 0 ? "make demo" : $"make demo ARGS=\"{string.Join(' ', args)}\"",
             };
             CheckpointFolder.CheckWritable(Path.Combine(options.Output, "fine-tuned"));
             new SkillLocalization(options, new ConsoleProgress(), stop).Run();

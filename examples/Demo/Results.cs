@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Evaluators;
+using SkillLoc.Reports;
 using Spectre.Console;
 
 namespace SkillLoc.Demo;
@@ -39,7 +40,8 @@ public sealed class Results(MLContext ml)
         [.. tests.Select(test => Score(fineTuned, test.Rows))];
 
     /// <summary>Measures a model on each test set.</summary>
-    public void Add(
+    /// <returns>The scored rows of each.</returns>
+    public IReadOnlyList<IDataView> Add(
         int seed,
         string name,
         ITransformer model,
@@ -54,9 +56,9 @@ public sealed class Results(MLContext ml)
             path is null ? 0
             : File.Exists(path) ? new FileInfo(path).Length
             : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
-        for (int i = 0; i < tests.Count; i++)
+        IDataView[] all = [.. tests.Select(test => Score(model, test.Rows))];
+        foreach ((int i, IDataView scored) in all.Index())
         {
-            IDataView scored = Score(model, tests[i].Rows);
             MulticlassClassificationMetrics quality = ml.MulticlassClassification.Evaluate(scored);
             _rows.Add(
                 new(
@@ -73,6 +75,29 @@ public sealed class Results(MLContext ml)
                 )
             );
         }
+
+        return all;
+    }
+
+    /// <summary>One seed's accuracies by model and test set.</summary>
+    public NamedMatrix Accuracies(int seed)
+    {
+        Row[] rows = [.. _rows.Where(row => row.Seed == seed)];
+        string[] models = [.. rows.Select(row => row.Model).Distinct()],
+            tests = [.. rows.Select(row => row.Test).Distinct()];
+        return new()
+        {
+            Measure = "accuracy",
+            RowsAre = "Model",
+            Rows = models,
+            Columns = tests,
+            Values =
+            [
+                .. models.Select(model =>
+                    (IReadOnlyList<double>)[.. tests.Select(test => rows.Single(row => row.Model == model && row.Test == test).Accuracy)]
+                ),
+            ],
+        };
     }
 
     public void Save(string path) =>

@@ -71,6 +71,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         string checkpoint = Path.Combine(FolderOf(seed), "fine-tuned");
         fineTuned.LastTransformer.SaveCheckpoint(checkpoint);
 
+        // The report is of the first seed.
+        Pictures? pictures = seed == options.Seeds[0] ? new(_ml, options, data.Tests[0], seed) : null;
         IReadOnlyList<IDataView> reference = results.Reference(data.Tests, fineTuned);
         console.Step(
             "Measuring both",
@@ -96,6 +98,17 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             scorer.SaveGraft(path);
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(seed, sparsity));
             console.Step("Measuring it", () => Measure($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, path));
+            if (sparsity == options.Sparsities[options.Sparsities.Length / 2] && pictures is not null)
+            {
+                IDataView test = keys.Fit(data.Train).Transform(data.Tests[0].Rows);
+                console.Step("Explaining it", () => pictures.AddGraft($"graft {sparsity}", scorer, test, stop));
+            }
+        }
+
+        if (pictures is not null)
+        {
+            pictures.AddAccuracies(results.Accuracies(seed));
+            pictures.Save(FolderOf(seed));
         }
 
         if (Directory.Exists(StatePath(seed, "")))
@@ -103,8 +116,11 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             Directory.Delete(StatePath(seed, ""), recursive: true);
         }
 
-        void Measure(string name, ITransformer model, long changed, double share, string? path) =>
-            results.Add(seed, name, model, data.Tests, reference, changed, share, path);
+        void Measure(string name, ITransformer model, long changed, double share, string? path)
+        {
+            IReadOnlyList<IDataView> scored = results.Add(seed, name, model, data.Tests, reference, changed, share, path);
+            pictures?.AddCalibration(name, scored[0]);
+        }
     }
 
     private DemoData Read(int seed)

@@ -59,6 +59,8 @@ internal sealed class CellMeasures : IDisposable
     /// <summary>Parameters that fine-tuning could change.</summary>
     public long Considered { get; }
 
+    private IProgress<TrainingProgress> Following => _context.Follow<TrainingProgress>(at => new(at.Step, at.Steps, at.Loss));
+
     public void Dispose() => Tuned.Dispose();
 
     /// <summary>Trains a model on the cell's rows.</summary>
@@ -78,6 +80,7 @@ internal sealed class CellMeasures : IDisposable
             EvaluationInterval = _plan.FineTuning.EvaluationInterval,
             L1 = _plan.FineTuning.L1,
             Seed = _cell.Seed,
+            Progress = Following,
             CancellationToken = _context.CancellationToken,
         };
         change(options);
@@ -197,6 +200,7 @@ internal sealed class CellMeasures : IDisposable
             LearningRate = _plan.Masks.LearningRate,
             MaxBatchesPerEpoch = _plan.Masks.MaxBatches,
             Seed = _cell.Seed,
+            Progress = Following,
             CancellationToken = _context.CancellationToken,
         };
         change(options);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Reports;
 
 namespace SkillLoc.GraftingStudy;
 
@@ -10,12 +11,15 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
 {
     private const double Kept = 0.95;
 
-    /// <summary>Writes <c>results.csv</c> and <c>results.md</c>.</summary>
+    /// <summary>Writes <c>results.csv</c>, <c>results.md</c>, and <c>report.html</c> with its pictures as files.</summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void Save(string folder)
     {
         AtomicFile.WriteText(Path.Combine(folder, "results.csv"), Csv());
         AtomicFile.WriteText(Path.Combine(folder, "results.md"), Markdown());
+        ReportBuilder pictures = Pictures.Of(plan, measurements);
+        pictures.Save(Path.Combine(folder, "report.html"));
+        pictures.SaveFiles(Path.Combine(folder, "pictures"));
     }
 
     /// <summary>The tables that people read.</summary>

@@ -166,6 +166,7 @@ internal sealed class SeedMeasures(MLContext ml, StudyPlan plan, IReadOnlyList<K
                         LearningRate = plan.Grafts.LearningRate,
                         MaxBatchesPerEpoch = plan.Grafts.MaxBatches,
                         Seed = seed,
+                        Progress = Following,
                         CancellationToken = context.CancellationToken,
                     }
                 )
@@ -222,6 +223,8 @@ internal sealed class SeedMeasures(MLContext ml, StudyPlan plan, IReadOnlyList<K
         return ml.SkillLoc().PromptFineTune(options).Fit(tasks[task].Data.Train);
     }
 
+    private IProgress<TrainingProgress> Following => context.Follow<TrainingProgress>(at => new(at.Step, at.Steps, at.Loss));
+
     private PromptFineTuneTrainer.Options Options(string? stateFile) =>
         new()
         {
@@ -234,6 +237,7 @@ internal sealed class SeedMeasures(MLContext ml, StudyPlan plan, IReadOnlyList<K
             EvaluationInterval = plan.Training.EvaluationInterval,
             Seed = seed,
             StateFile = stateFile,
+            Progress = Following,
             CancellationToken = context.CancellationToken,
         };
 

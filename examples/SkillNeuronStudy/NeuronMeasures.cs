@@ -296,6 +296,7 @@ internal sealed class NeuronMeasures(MLContext ml, StudyPlan plan, IReadOnlyDict
                     MaxLength = _plan.Tuning.MaxLength,
                     Seed = seed,
                     StateFile = state,
+                    Progress = context.Follow<TrainingProgress>(at => new(at.Step, at.Steps, at.Loss)),
                     CancellationToken = _stop,
                 }
             )

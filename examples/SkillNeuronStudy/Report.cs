@@ -3,6 +3,7 @@ using System.Text;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Reports;
 
 namespace SkillLoc.SkillNeuronStudy;
 
@@ -12,13 +13,16 @@ namespace SkillLoc.SkillNeuronStudy;
 /// <param name="speedUps">How many times faster each task's pruned model scored; in the Markdown only, since it differs each time.</param>
 public sealed class Report(StudyPlan plan, StudyResult result, IReadOnlyDictionary<string, double> speedUps)
 {
-    /// <summary>Writes <c>results.csv</c>, <c>curves.csv</c> and <c>results.md</c>.</summary>
+    /// <summary>Writes <c>results.csv</c>, <c>curves.csv</c>, <c>results.md</c>, and <c>report.html</c> with its pictures as files.</summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void Save(string folder)
     {
         AtomicFile.WriteText(Path.Combine(folder, "results.csv"), Csv());
         AtomicFile.WriteText(Path.Combine(folder, "curves.csv"), CurvesCsv());
         AtomicFile.WriteText(Path.Combine(folder, "results.md"), Markdown());
+        ReportBuilder pictures = Pictures.Of(plan, result);
+        pictures.Save(Path.Combine(folder, "report.html"));
+        pictures.SaveFiles(Path.Combine(folder, "pictures"));
     }
 
     /// <summary>The tables.</summary>

@@ -15,6 +15,9 @@ public sealed record FaithfulnessCurve
     /// <summary>Whether it is a control, which is drawn in grey.</summary>
     public bool IsControl { get; init; }
 
+    /// <summary>What the intervals of its points are, such as "one sample standard deviation over the seeds"; empty for none.</summary>
+    public string Intervals { get; init; } = "";
+
     /// <summary>The points; those with a share of 0 have no place on the logarithmic scale and are left out.</summary>
     public required IReadOnlyList<FaithfulnessPoint> Points { get; init; }
 
@@ -97,6 +100,7 @@ public sealed record FaithfulnessCurve
             {
                 Name = $"random: {name}",
                 IsControl = true,
+                Intervals = "one sample standard deviation over draws of random neurons",
                 Points =
                 [
                     .. points.Select(point =>

@@ -5,11 +5,13 @@ public sealed class RunContext
 {
     private readonly StudyRun _run;
     private readonly StudyResults _results;
+    private readonly Action<RunStep> _tell;
     private readonly SortedDictionary<string, double> _metrics = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, double> _times = new(StringComparer.Ordinal);
 
-    internal RunContext(StudyRun run, StudyResults results, string state, string files, CancellationToken stop)
+    internal RunContext(StudyRun run, StudyResults results, string state, string files, Action<RunStep> tell, CancellationToken stop)
     {
+        _tell = tell;
         _run = run;
         _results = results;
         State = state;
@@ -52,8 +54,23 @@ public sealed class RunContext
         _metrics[name] = value;
     }
 
+    /// <summary>Makes what hears of a training's progress and passes it on to whoever watches the study.</summary>
+    /// <typeparam name="T">What the training tells.</typeparam>
+    /// <param name="read">Reads a step from it.</param>
+    /// <returns>A listener; it is called on the training's thread.</returns>
+    public IProgress<T> Follow<T>(Func<T, RunStep> read)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        return new Listener<T>(value => _tell(read(value)));
+    }
+
     private string Known(string name) =>
         _run.After.Contains(name, StringComparer.Ordinal)
             ? name
             : throw new ArgumentException($"The run '{_run.Name}' does not come after '{name}'.", nameof(name));
+
+    private sealed class Listener<T>(Action<T> tell) : IProgress<T>
+    {
+        public void Report(T value) => tell(value);
+    }
 }

@@ -49,15 +49,26 @@ public sealed class StudyCommand
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private StudyCommand(IReadOnlyList<StudyKind> kinds) => _kinds = kinds;
+    private readonly Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit> _show;
+
+    private StudyCommand(IReadOnlyList<StudyKind> kinds, Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit>? show)
+    {
+        _kinds = kinds;
+        _show = show ?? ((options, work) => work(options));
+    }
 
     /// <summary>Makes the command.</summary>
     /// <param name="kinds">The kinds of studies that plans may name.</param>
+    /// <param name="show">Runs a single worker's work with options that it may change, such as where messages go and who hears of the
+    /// progress; null runs it as it is.</param>
     /// <returns>A command; its exit codes are those of <see cref="StudyExit"/>.</returns>
-    public static Command Create(IReadOnlyList<StudyKind> kinds)
+    public static Command Create(
+        IReadOnlyList<StudyKind> kinds,
+        Func<StudyRunOptions, Func<StudyRunOptions, StudyExit>, StudyExit>? show = null
+    )
     {
         ArgumentNullException.ThrowIfNull(kinds);
-        return new StudyCommand(kinds).Create();
+        return new StudyCommand(kinds, show).Create();
     }
 
     private Command Create()
@@ -164,8 +175,7 @@ public sealed class StudyCommand
         StudyExit exit =
             jobs > 1
                 ? StudyJobs.Run(jobs, given.Tokens.Select(token => token.Value), _jobs.Name, stop)
-                : StudyRunner.Run(
-                    Open(request, given.GetValue(_kind)),
+                : _show(
                     new(output)
                     {
                         Shard = shard,
@@ -174,7 +184,7 @@ public sealed class StudyCommand
                         Heartbeat = TimeSpan.FromSeconds(Math.Min(5, silence / 4)),
                         CancellationToken = stop,
                     },
-                    request
+                    options => StudyRunner.Run(Open(request, given.GetValue(_kind)), options, request)
                 );
         if (exit == StudyExit.Stopped)
         {

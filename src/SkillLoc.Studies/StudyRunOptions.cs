@@ -29,6 +29,9 @@ public sealed record StudyRunOptions(string Folder)
     /// <summary>Where messages for people go.</summary>
     public TextWriter Messages { get; init; } = Console.Error;
 
+    /// <summary>Hears how far the worker is, on its thread; null for nobody.</summary>
+    public IProgress<StudyProgress>? Progress { get; init; }
+
     /// <summary>Stops the worker; the run's state is kept.</summary>
     public CancellationToken CancellationToken { get; init; }
 }

@@ -20,6 +20,7 @@ internal sealed class StudyWorker
     private readonly HashSet<PlannedRun> _done = [];
     private readonly HashSet<PlannedRun> _tried = [];
     private readonly Dictionary<PlannedRun, string?> _oldFailures;
+    private int _doneHere;
 
     public StudyWorker(IStudy study, StudyRunOptions options, StudyRequest? request)
     {
@@ -41,6 +42,7 @@ internal sealed class StudyWorker
     public StudyExit Run()
     {
         Say($"{_wanted.Count(IsDone)} of {_wanted.Count} runs are done.");
+        Tell(null);
         try
         {
             while (_wanted.Where(run => NeedsWork(run) && !HasFailed(run)).ToArray() is { Length: > 0 } open)
@@ -152,15 +154,17 @@ internal sealed class StudyWorker
         Directory.CreateDirectory(files);
         Directory.CreateDirectory(work);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop, lease.Lost);
-        var context = new RunContext(run.Run, _results, work, files, stop.Token);
+        var context = new RunContext(run.Run, _results, work, files, step => Tell(run, step), stop.Token);
         var clock = Stopwatch.StartNew();
         Say($"{run.Run.Name}: begins");
+        Tell(run);
         try
         {
             Write(run, run.Run.Execute(context), context.Times, made);
             lease.Lost.ThrowIfCancellationRequested();
             _folder.Commit(run.Id, made);
             _done.Add(run);
+            _doneHere++;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -251,7 +255,22 @@ internal sealed class StudyWorker
         _options.Lines.Write(System.Text.Encoding.UTF8.GetString(line));
         _options.Lines.Flush();
         Say($"{run.Run.Name}: {status} after {clock.Elapsed.TotalSeconds:F1} s");
+        Tell(null);
     }
+
+    private void Tell(PlannedRun? run, RunStep? step = null) =>
+        _options.Progress?.Report(
+            new()
+            {
+                Study = _study.Name,
+                Runs = _wanted.Count,
+                Done = step is null ? _wanted.Count(IsDone) : _wanted.Count(_done.Contains),
+                Failed = _tried.Count,
+                DoneHere = _doneHere,
+                Run = run?.Run.Name,
+                Step = step,
+            }
+        );
 
     private void Say(string message) => _options.Messages.WriteLine($"study: {message}");
 

@@ -4,6 +4,7 @@ using SkillLoc.Models.Runtime;
 using SkillLoc.PublishedModels;
 using SkillLoc.Studies;
 using SkillLoc.Tool;
+using Spectre.Console;
 
 FreedMemory.MapLargeBlocks();
 
@@ -48,12 +49,16 @@ Argument<string[]> grafts = new("grafts") { Description = "Grafts of one base.",
 Command graft = new("graft", "Stitches grafts of one base into one graft.") { grafts, output };
 graft.SetAction(parsed => Commands.Run(() => Commands.Stitch(parsed.GetValue(grafts)!, parsed.GetValue(output)!)));
 
-Command study = StudyCommand.Create([
-    SkillLoc.GraftingStudy.Study.Kind,
-    SkillLoc.SkillNeuronStudy.Study.Kind,
-    SkillLoc.ConnectivityStudy.Study.Kind,
-    SkillLoc.MergingStudy.Study.Kind,
-]);
+Command study = StudyCommand.Create(
+    [
+        SkillLoc.GraftingStudy.Study.Kind,
+        SkillLoc.SkillNeuronStudy.Study.Kind,
+        SkillLoc.ConnectivityStudy.Study.Kind,
+        SkillLoc.MergingStudy.Study.Kind,
+    ],
+    (options, work) =>
+        Console.IsOutputRedirected || Console.IsErrorRedirected ? work(options) : LivePage.Show(AnsiConsole.Console, options, work)
+);
 
 ParseResult parsed = new RootCommand("Merges, grafts and converts language models, and works through studies of them.")
 {

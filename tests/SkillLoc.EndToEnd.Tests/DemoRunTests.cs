@@ -29,6 +29,12 @@ public sealed class DemoRunTests : IDisposable
         Assert.Contains("Mean and standard deviation over 2 seeds, in percent.", said, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_folder, "out", "seed-4", "graft-0.01.zip")));
         Assert.False(Directory.Exists(Path.Combine(_folder, "out", "seed-4", "state")));
+
+        // The report is of the first seed.
+        string report = File.ReadAllText(Path.Combine(_folder, "out", "seed-3", "report.html"));
+        Assert.Contains("<mark class=", report, StringComparison.Ordinal);
+        Assert.NotEmpty(Directory.GetFiles(Path.Combine(_folder, "out", "seed-3", "pictures"), "*.svg"));
+        Assert.False(File.Exists(Path.Combine(_folder, "out", "seed-4", "report.html")));
     }
 
     [Fact]

@@ -32,12 +32,28 @@ internal static class ExplanationSamples
 
     public static IReadOnlyList<TextExplanation> Some() =>
         [
-            Of("a film that nobody needs, and yet a very good one", "positive", 0.01, 0.4, -0.02, -1.2, -0.6, 0.05, 0.3, 0.02, 0.9, 2.1, 0.1)
-                with
-                {
-                    Coordinates = Parts("roberta.encoder.layer.1.attention.self.query.weight[77]", "roberta.encoder.layer.0.output.dense.bias[5]"),
-                    Neurons = Parts("2.17", "0.5"),
-                },
+            Of(
+                "a film that nobody needs, and yet a very good one",
+                "positive",
+                0.01,
+                0.4,
+                -0.02,
+                -1.2,
+                -0.6,
+                0.05,
+                0.3,
+                0.02,
+                0.9,
+                2.1,
+                0.1
+            ) with
+            {
+                Coordinates = Parts(
+                    "roberta.encoder.layer.1.attention.self.query.weight[77]",
+                    "roberta.encoder.layer.0.output.dense.bias[5]"
+                ),
+                Neurons = Parts("2.17", "0.5"),
+            },
             Of("Nobody liked it", "neutral", -0.5, 0.2, 0.1) with
             {
                 TextPair = "They did <not> like it",

@@ -42,20 +42,28 @@ public sealed class ExplanationTests
     public void OddExplanationsAreShownAsFarAsTheyGo()
     {
         TextExplanation plain = ExplanationSamples.Of("a b", "x", 1);
-        string html = Html(
-            [
-                plain with { Text = "", Tokens = [] },
-                plain with { Tokens = [new("a", 0, 0, 1, double.NaN), new("b", 0, 2, 1, double.PositiveInfinity)], Logit = double.NaN },
-                plain with { Tokens = [new("a", 0, 0, 1, 0), new("b", 0, 2, 1, 0)] },
-
-                // Some bytes of one letter, a place outside the text, and half a letter.
-                plain with
-                {
-                    Text = "\ud83d\ude00 b\ud800",
-                    Tokens = [new("\u00f0\u0141", 0, 0, 2, 1), new("x", 0, 0, 2, -1), new("b", 0, 3, 1, 0.5), new("?", 0, 90, 9, 0.2)],
-                },
-            ]
-        );
+        string html = Html([
+            plain with
+            {
+                Text = "",
+                Tokens = [],
+            },
+            plain with
+            {
+                Tokens = [new("a", 0, 0, 1, double.NaN), new("b", 0, 2, 1, double.PositiveInfinity)],
+                Logit = double.NaN,
+            },
+            plain with
+            {
+                Tokens = [new("a", 0, 0, 1, 0), new("b", 0, 2, 1, 0)],
+            },
+            // Some bytes of one letter, a place outside the text, and half a letter.
+            plain with
+            {
+                Text = "\ud83d\ude00 b\ud800",
+                Tokens = [new("\u00f0\u0141", 0, 0, 2, 1), new("x", 0, 0, 2, -1), new("b", 0, 3, 1, 0.5), new("?", 0, 90, 9, 0.2)],
+            },
+        ]);
         Assert.DoesNotContain(">NaN<", html, StringComparison.Ordinal);
         Assert.Contains("\ud83d\ude00<sub>+1.00</sub>", WebUtility.HtmlDecode(html), StringComparison.Ordinal);
         Assert.Contains("No token speaks for it, and none against it.", html, StringComparison.Ordinal);
@@ -76,7 +84,10 @@ public sealed class ExplanationTests
     public void NothingIsRefused()
     {
         ReportBuilder report = Samples.Catalog.Report("x");
-        Assert.Contains("no explanation", Assert.Throws<ArgumentException>(() => report.Add("x", (IReadOnlyList<TextExplanation>)[])).Message);
+        Assert.Contains(
+            "no explanation",
+            Assert.Throws<ArgumentException>(() => report.Add("x", (IReadOnlyList<TextExplanation>)[])).Message
+        );
         ExplanationMetrics none = ExplanationSamples.Faithful() with { Points = [] };
         Assert.Contains("no point", Assert.Throws<ArgumentException>(() => report.Add("x", none)).Message);
         string html = report

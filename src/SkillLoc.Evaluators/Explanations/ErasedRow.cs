@@ -60,8 +60,7 @@ internal sealed class ErasedRow
         }
 
         // A causal model reads the last token, whichever that is.
-        int position =
-            _row.Position == _row.Ids.Length - 1 ? left.Length - 1 : _row.Position - gone.Count(place => place < _row.Position);
+        int position = _row.Position == _row.Ids.Length - 1 ? left.Length - 1 : _row.Position - gone.Count(place => place < _row.Position);
         return new(
             Array.ConvertAll(left, i => _row.Ids[i]),
             _row.TokenTypes is { } types ? Array.ConvertAll(left, i => types[i]) : null,

@@ -71,7 +71,9 @@ public sealed record ExplanationMetrics
         TextExplanation[] explanations = explainer.Explain(texts, encoded, watch.Token);
         ErasedRow[] erased =
         [
-            .. encoded.Zip(explanations, (row, explanation) => new ErasedRow(row, explanation, explainer.Explainer)).Where(row => row.Tokens.Length > 0),
+            .. encoded
+                .Zip(explanations, (row, explanation) => new ErasedRow(row, explanation, explainer.Explainer))
+                .Where(row => row.Tokens.Length > 0),
         ];
         if (erased.Length == 0)
         {

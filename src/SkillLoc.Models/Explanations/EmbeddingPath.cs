@@ -79,10 +79,7 @@ internal sealed class EmbeddingPath : IDisposable
         double[] ends = Logits(batch, labels, embedded),
             bases = Logits(batch, labels, start);
         double[][] scores = ByToken((difference * gradient).sum(dim: 2), rows);
-        return
-        [
-            .. rows.Select((_, i) => new TokenScores(scores[i], ends[i], bases[i], scores[i].Sum() - (ends[i] - bases[i]))),
-        ];
+        return [.. rows.Select((_, i) => new TokenScores(scores[i], ends[i], bases[i], scores[i].Sum() - (ends[i] - bases[i])))];
     }
 
     /// <summary>Occlusion: the fall of the logit when a token alone is the baseline.</summary>
@@ -182,9 +179,13 @@ internal sealed class EmbeddingPath : IDisposable
         double[] all = [.. scores.to(ScalarType.Float64).cpu().data<double>()];
         return
         [
-            .. rows.Select((row, i) =>
-                row.Ids.Select((_, token) => Enumerable.Range(i * copies, copies).Sum(each => all[(each * positions) + Offset + token]))
-                    .ToArray()
+            .. rows.Select(
+                (row, i) =>
+                    row
+                        .Ids.Select(
+                            (_, token) => Enumerable.Range(i * copies, copies).Sum(each => all[(each * positions) + Offset + token])
+                        )
+                        .ToArray()
             ),
         ];
     }

@@ -38,8 +38,15 @@ public sealed record ExplanationSettings
     /// <summary>How many of the neurons are named for a row; 10 by default.</summary>
     public int MostNeurons { get; init; } = 10;
 
-    /// <exception cref="ArgumentException">A setting is out of its range, or one lacks another.</exception>
+    /// <exception cref="ArgumentException">A setting is out of its range, lacks another, or does not fit the classifier.</exception>
     internal void Check(TextClassifier classifier)
+    {
+        Check();
+        Neurons?.CheckFits(classifier.Backbone.Config);
+        NeuronMeans?.CheckFits(classifier.Backbone.Config);
+    }
+
+    private void Check()
     {
         ArgumentOutOfRangeException.ThrowIfNegative(MostCoordinates);
         ArgumentOutOfRangeException.ThrowIfNegative(MostNeurons);
@@ -63,8 +70,6 @@ public sealed record ExplanationSettings
             throw new ArgumentException($"{nameof(NeuronMeans)} needs {nameof(Neurons)}.");
         }
 
-        Neurons?.CheckFits(classifier.Backbone.Config);
-        NeuronMeans?.CheckFits(classifier.Backbone.Config);
         if (Neurons is { Count: 0 })
         {
             throw new ArgumentException("No neuron is selected; take a larger fraction of each layer.");

@@ -30,7 +30,9 @@ internal sealed class NeuronPath : IDisposable
     {
         (_classifier, _output, _nodes, _most) = (classifier, output, nodes, settings.MostNeurons);
         LanguageModel model = classifier.Backbone;
-        float[]? means = settings.NeuronMeans is { } given ? [.. given.MeanOverSlots().Values.ToArray().Select(value => (float)value)] : null;
+        float[]? means = settings.NeuronMeans is { } given
+            ? [.. given.MeanOverSlots().Values.ToArray().Select(value => (float)value)]
+            : null;
         int width = settings.Neurons!.Width;
         using DisposeScope scope = NewDisposeScope();
         _layers =
@@ -87,7 +89,10 @@ internal sealed class NeuronPath : IDisposable
             }
         }
 
-        double[][] scores = ByRow([.. differences.Zip(gradients, (difference, gradient) => (difference * gradient).sum(dim: 1))], rows.Length);
+        double[][] scores = ByRow(
+            [.. differences.Zip(gradients, (difference, gradient) => (difference * gradient).sum(dim: 1))],
+            rows.Length
+        );
         string[] names =
         [
             .. _layers.SelectMany(layer =>
@@ -138,7 +143,7 @@ internal sealed class NeuronPath : IDisposable
     private double[][] ByRow(Tensor[] scores, int rows)
     {
         using DisposeScope scope = NewDisposeScope();
-        var byRow = Enumerable.Range(0, rows).Select(_ => new List<double>()).ToArray();
+        List<double>[] byRow = [.. Enumerable.Range(0, rows).Select(_ => new List<double>())];
         for (int i = 0; i < scores.Length; i++)
         {
             int width = (int)scores[i].size(1),

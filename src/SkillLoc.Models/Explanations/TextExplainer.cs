@@ -40,7 +40,7 @@ public sealed class TextExplainer : IDisposable
         try
         {
             _output = new(_classifier, _settings.Label);
-            var nodes = GaussLegendre.Nodes(_settings.Steps);
+            IReadOnlyList<(double Place, double Weight)> nodes = GaussLegendre.Nodes(_settings.Steps);
             _embeddings = new(_classifier, _output, _settings.Baseline, nodes);
             _coordinates = _settings.Graft is null ? null : new(_classifier, _output, _settings, nodes);
             _neurons = _settings.Neurons is null ? null : new(_classifier, _output, _settings, nodes);

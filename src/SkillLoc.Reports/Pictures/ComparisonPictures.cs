@@ -89,9 +89,13 @@ internal static class ComparisonPictures
             }
         )
         {
-            Intervals = drawn.Any(each => Array.Exists(each.Points, point => double.IsFinite(point.Low)))
-                ? "bands: as the curves give them; of neurons, one standard deviation over random draws"
-                : "",
+            Intervals = string.Join(
+                "; ",
+                drawn
+                    .Where(each => Array.Exists(each.Points, point => double.IsFinite(point.Low)))
+                    .Select(each => each.Curve.Intervals is { Length: > 0 } given ? given : "as the curve gives them")
+                    .Distinct(StringComparer.Ordinal)
+            ),
         };
     }
 

@@ -168,9 +168,7 @@ internal static class ExplanationPictures
             text,
             Table.Of(
                 ["Token", "Text", "Start", "Length", "Score"],
-                row.Tokens.Select(token =>
-                    (IReadOnlyList<object>)[token.Token, token.Sentence + 1, token.Start, token.Length, token.Score]
-                )
+                row.Tokens.Select(token => (IReadOnlyList<object>)[token.Token, token.Sentence + 1, token.Start, token.Length, token.Score])
             ),
             bars.Length == 0 ? null : Bars
         )
@@ -200,8 +198,7 @@ internal static class ExplanationPictures
             return chart;
         }
 
-        string Quoted(TokenAttribution token) =>
-            $"“{Words.Short(Part(token), LongestName)}” ({Signed(token.Score)})";
+        string Quoted(TokenAttribution token) => $"“{Words.Short(Part(token), LongestName)}” ({Signed(token.Score)})";
 
         string Part(TokenAttribution token)
         {
@@ -261,7 +258,11 @@ internal static class ExplanationPictures
                 CultureInfo.InvariantCulture,
                 $"For text {first} the {what}, {Words.Count(parts.Count, "of them", "of them")}, make {Signed(parts.Sum)} of the logit together "
             )
-                + (parts.Largest.Count == 0 ? "." : $"and {Words.Short(parts.Largest[0].Name, LongestName)} alone {Signed(parts.Largest[0].Score)}."),
+                + (
+                    parts.Largest.Count == 0
+                        ? "."
+                        : $"and {Words.Short(parts.Largest[0].Name, LongestName)} alone {Signed(parts.Largest[0].Score)}."
+                ),
             Table.Of(
                 ["Text", "Name", "Score", "SumOfAll", "LogitWithoutAll"],
                 all.SelectMany(row =>

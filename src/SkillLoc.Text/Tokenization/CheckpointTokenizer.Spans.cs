@@ -68,8 +68,9 @@ public sealed partial class CheckpointTokenizer
         return _kind switch
         {
             TokenizerKind.BytePairs => ByteAlphabet.BytesOf(token),
-            TokenizerKind.WordPieces when token.Length > 2 && token.StartsWith("##", StringComparison.Ordinal) =>
-                Encoding.UTF8.GetBytes(token[2..]),
+            TokenizerKind.WordPieces when token.Length > 2 && token.StartsWith("##", StringComparison.Ordinal) => Encoding.UTF8.GetBytes(
+                token[2..]
+            ),
             _ => Encoding.UTF8.GetBytes(token.Replace(UnigramSpace, ' ')),
         };
     }

@@ -1,9 +1,12 @@
+using System.Runtime.InteropServices;
+
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>The characters of a row's text that a token was made of.</summary>
 /// <param name="Sentence">0 for the row's text, 1 for its second text.</param>
 /// <param name="Start">The first character, counted in UTF-16 units from 0.</param>
 /// <param name="Length">Number of characters; 0 for a token of white space alone, or of something that the tokenizer put in.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct TokenSpan(int Sentence, int Start, int Length)
 {
     /// <summary>The spans of a text that was changed before it was encoded.</summary>

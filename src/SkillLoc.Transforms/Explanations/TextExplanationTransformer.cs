@@ -34,8 +34,7 @@ public sealed class TextExplanationTransformer : ITransformer, IRowScorer, IDisp
         _columns = model.Columns;
         _settings = model.Classifier.Settings;
         Method = options.Method;
-        using GraftTransformer? without =
-            options.Coordinates > 0 && model is GraftTransformer grafted ? grafted.WithoutGraft() : null;
+        using GraftTransformer? without = options.Coordinates > 0 && model is GraftTransformer grafted ? grafted.WithoutGraft() : null;
         Explainer = new(
             model.Classifier,
             new()

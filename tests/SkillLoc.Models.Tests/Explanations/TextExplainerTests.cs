@@ -20,7 +20,8 @@ public sealed class TextExplainerTests
 
     private static readonly string[] Texts = [Text, "bad", "a good film that nobody needs, and a long one at that, by any measure"];
 
-    public static TheoryData<string> Kinds => ["bert", "roberta", "roberta-prompt", "gpt2", "gpt2-options", "gpt2-head", "t5", "soft", "multi"];
+    public static TheoryData<string> Kinds =>
+        ["bert", "roberta", "roberta-prompt", "gpt2", "gpt2-options", "gpt2-head", "t5", "soft", "multi"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -178,7 +179,10 @@ public sealed class TextExplainerTests
                 coordinates.Largest.OrderByDescending(part => Math.Abs(part.Score)).Select(part => part.Name),
                 coordinates.Largest.Select(part => part.Name)
             );
-            Assert.All(coordinates.Largest, part => Assert.Equal(Integral(part.Name), part.Score, 0.02 * Math.Max(0.05, Math.Abs(part.Score))));
+            Assert.All(
+                coordinates.Largest,
+                part => Assert.Equal(Integral(part.Name), part.Score, 0.02 * Math.Max(0.05, Math.Abs(part.Score)))
+            );
         }
 
         Assert.Equal(fingerprint, grafted.Fingerprint());
@@ -308,11 +312,7 @@ public sealed class TextExplainerTests
             roberta,
             new()
             {
-                Graft = new Graft
-                {
-                    BaseFingerprint = "x",
-                    Parts = [new("nothing", [0], [1])],
-                },
+                Graft = new Graft { BaseFingerprint = "x", Parts = [new("nothing", [0], [1])] },
                 WithoutGraft = roberta,
             },
             "nothing"
@@ -356,7 +356,14 @@ public sealed class TextExplainerTests
         double sum = 0;
         for (int i = 0; i <= parts; i++)
         {
-            sum += slope(i / (double)parts) * (i == 0 || i == parts ? 1 : i % 2 == 1 ? 4 : 2) / (3.0 * parts);
+            sum +=
+                slope(i / (double)parts)
+                * (
+                    i == 0 || i == parts ? 1
+                    : i % 2 == 1 ? 4
+                    : 2
+                )
+                / (3.0 * parts);
         }
 
         return sum;
@@ -418,7 +425,11 @@ public sealed class TextExplainerTests
                     TextToText = new TextToTextTask("toy", TextMetric.Accuracy),
                     Labels = ["entailment", "neutral"],
                 },
-                "soft" => settings with { Template = null, Tuning = new SoftPromptOptions { Size = 4, MaskTokenId = 4 } },
+                "soft" => settings with
+                {
+                    Template = null,
+                    Tuning = new SoftPromptOptions { Size = 4, MaskTokenId = 4 },
+                },
                 "multi" => settings with { Thresholds = [0.5f, 0.5f] },
                 _ => settings,
             }

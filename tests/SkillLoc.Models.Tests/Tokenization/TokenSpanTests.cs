@@ -19,7 +19,11 @@ public sealed class TokenSpanTests
     public void TokensLieWhereHuggingFaceFindsThem(string name)
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in Directory.GetFiles(OracleFolders.Of(name)).Where(file => !file.EndsWith("spiece.model", StringComparison.Ordinal)))
+        foreach (
+            string file in Directory
+                .GetFiles(OracleFolders.Of(name))
+                .Where(file => !file.EndsWith("spiece.model", StringComparison.Ordinal))
+        )
         {
             File.Copy(file, Path.Join(folder.Path, Path.GetFileName(file)));
         }
@@ -139,7 +143,9 @@ public sealed class TokenSpanTests
         {
             string token = tokenizer.TokenOf(traced.Ids[i]).TrimStart('\u0120');
             Assert.Equal(
-                traced.Spans[i] is { } span ? Text.Substring(span.Start, span.Length) : traced.Spans[i] is null ? token : "",
+                traced.Spans[i] is { } span ? Text.Substring(span.Start, span.Length)
+                    : traced.Spans[i] is null ? token
+                    : "",
                 token
             );
         }

@@ -138,8 +138,7 @@ public sealed class TextExplanationTransformerTests
             2e-3
         );
 
-        float[] Probabilities(TextScoringTransformer model) =>
-            model.Transform(One("a good film")).GetColumn<float[]>("Score").Single();
+        float[] Probabilities(TextScoringTransformer model) => model.Transform(One("a good film")).GetColumn<float[]>("Score").Single();
     }
 
     [Fact]
