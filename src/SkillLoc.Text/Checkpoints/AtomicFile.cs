@@ -41,9 +41,10 @@ internal static class AtomicFile
         }
         finally
         {
-            if (temporary is not null && File.Exists(temporary))
+            // Where it cannot be removed either, what went wrong first is said.
+            if (temporary is not null)
             {
-                File.Delete(temporary);
+                Try(() => File.Delete(temporary));
             }
         }
     }
