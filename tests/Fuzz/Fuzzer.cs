@@ -53,7 +53,7 @@ internal sealed class Fuzzer
         var clock = Stopwatch.StartNew();
         var sinceReport = Stopwatch.StartNew();
         using var watch = new Timer(_ => Watch(), null, 1000, 1000);
-        TimeSpan turn = TimeSpan.FromMilliseconds(Math.Clamp(time.TotalMilliseconds / _runs.Count / 4, 20, 250));
+        var turn = TimeSpan.FromMilliseconds(Math.Clamp(time.TotalMilliseconds / _runs.Count / 4, 20, 250));
         foreach (Run run in _runs)
         {
             foreach (byte[] seed in run.Target.Seeds)
@@ -156,7 +156,7 @@ internal sealed class Fuzzer
     }
 
     /// <summary>Ends the process where one file takes too long. Counted is this process's own time, since others may take the
-    /// processor's; what waits for nothing at all is given a minute.</summary>
+    /// processor's; what waits for nothing at all is given half an hour.</summary>
     private void Watch()
     {
         long started = Volatile.Read(ref _started);
@@ -167,10 +167,7 @@ internal sealed class Fuzzer
             return;
         }
 
-        if (
-            used - _usedBefore > TimeSpan.FromSeconds(LongestSeconds)
-            || Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(LongestSeconds + 60)
-        )
+        if (used - _usedBefore > TimeSpan.FromSeconds(LongestSeconds) || Stopwatch.GetElapsedTime(started) > TimeSpan.FromMinutes(30))
         {
             byte[] file = new byte[Math.Min(_input.ReadInt32(0), InputBytes - 4)];
             _input.ReadArray(4, file, 0, file.Length);

@@ -4,6 +4,7 @@ using SkillLoc.Fuzz;
 // fuzz [--seconds N] [--seed N] [--targets A,B] [--record FILE] [--findings FOLDER]
 // fuzz replay TARGET FILE...
 // fuzz seeds FOLDER
+// fuzz check FOLDER
 string scratch = Path.Join(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"skillloc-fuzz-{Environment.ProcessId}");
 Directory.CreateDirectory(scratch);
 int code = 0;
@@ -24,6 +25,11 @@ return code;
 
 int Run()
 {
+    if (args is ["check", var checkpoints])
+    {
+        return Benign.Check(checkpoints) ? 0 : 1;
+    }
+
     IReadOnlyList<Target> all = Targets.All(scratch);
     if (args is ["replay", var name, .. var files])
     {

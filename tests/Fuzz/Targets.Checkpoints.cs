@@ -172,15 +172,15 @@ internal static partial class Targets
 
     /// <summary>The same in the format before PyTorch 1.6.</summary>
     private static byte[] Legacy { get; } =
-        [
-            .. Encoding.Latin1.GetBytes(
-                "\u0080\u0002\u008a\u000al\u00fc\u009cF\u00f9 j\u00a8P\u0019.\u0080\u0002M\u00e9\u0003.\u0080\u0002}(U\u0010protocol_versionM\u00e9\u0003U\u000dlittle_endian\u0088u."
-            ),
-            .. StateDict,
-            .. Encoding.Latin1.GetBytes("\u0080\u0002]q\0U\u00010a."),
-            4,
-            .. new byte[7 + 16],
-        ];
+    [
+        .. Encoding.Latin1.GetBytes(
+            "\u0080\u0002\u008a\u000al\u00fc\u009cF\u00f9 j\u00a8P\u0019.\u0080\u0002M\u00e9\u0003.\u0080\u0002}(U\u0010protocol_versionM\u00e9\u0003U\u000dlittle_endian\u0088u."
+        ),
+        .. StateDict,
+        .. Encoding.Latin1.GetBytes("\u0080\u0002]q\0U\u00010a."),
+        4,
+        .. new byte[7 + 16],
+    ];
 
     private static byte[] TorchZip(byte[] pickle) =>
         ZipMutator.Write([

@@ -73,7 +73,14 @@ internal static partial class Targets
             path =>
             {
                 _ = TrainingStateFile.SeedOf(path);
-                _ = new TrainingStateFile(path, run).Load([], 9);
+                try
+                {
+                    _ = new TrainingStateFile(path, run).Load([], 9);
+                }
+                catch (InvalidOperationException error) when (error.Message.Contains($"{path} is the state of another run", StringComparison.Ordinal))
+                {
+                    // A file that is as it should be, and not this run's.
+                }
             },
             path =>
                 new TrainingStateFile(path, run).Save(

@@ -20,6 +20,7 @@ internal sealed class PickleReader
     private const int BytesForEach = 2;
     private const int BytesOfValue = 48;
     private const int BytesOfContainer = 64;
+    private const int BytesOfMemory = 112;
 
     // The whole number that files of the format before PyTorch 1.6 begin with.
     private static readonly byte[] LegacyMark = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -59,7 +60,9 @@ internal sealed class PickleReader
         object? value = Read(stream, bytes.Length, fileLength, storages);
         return stream.Position == bytes.Length
             ? value
-            : throw new InvalidDataException($"{bytes.Length - stream.Position} bytes follow the pickle, which ends at byte {stream.Position}");
+            : throw new InvalidDataException(
+                $"{bytes.Length - stream.Position} bytes follow the pickle, which ends at byte {stream.Position}"
+            );
     }
 
     /// <summary>The value of a pickle that other bytes may follow; see <see cref="Read(byte[], long, Dictionary{string,
@@ -255,10 +258,10 @@ internal sealed class PickleReader
             (Function.Parameter, [PickledTensor tensor, bool, _]) => tensor,
             (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _]) => Tensor(),
             // What says that values are to be negated or conjugated would be passed over.
-            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _, { } properties]) => properties
-                is PickledDictionary { Items.Count: 0 }
-                ? Tensor()
-                : throw new InvalidDataException("the pickle gives a tensor properties that are not read, such as a sign"),
+            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _, { } properties]) =>
+                properties is PickledDictionary { Items.Count: 0 }
+                    ? Tensor()
+                    : throw new InvalidDataException("the pickle gives a tensor properties that are not read, such as a sign"),
             (Function, _) => throw new InvalidDataException($"the pickle builds {function} from unexpected arguments"),
             _ => throw new InvalidDataException("the pickle calls something that is not a function"),
         };
@@ -415,7 +418,7 @@ internal sealed class PickleReader
 
     private void Memoize(long key)
     {
-        Charge(BytesOfContainer);
+        Charge(BytesOfMemory);
         _memo[key] = Peek();
     }
 

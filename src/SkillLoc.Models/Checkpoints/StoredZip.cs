@@ -273,14 +273,17 @@ internal static class StoredZip
         {
             return !isDescribedBehind && behind == 0
                 ? start
-                : throw new InvalidDataException($"its entry '{entry.Name}' of {entry.Length} bytes ends elsewhere than its directory says");
+                : throw new InvalidDataException(
+                    $"its entry '{entry.Name}' of {entry.Length} bytes ends elsewhere than its directory says"
+                );
         }
 
         descriptor = descriptor[..(int)behind];
         Fill(file, start + entry.Length, descriptor);
         (long stored, long size) =
             behind == 16 ? (UInt32(descriptor, 8), UInt32(descriptor, 12)) : (Int64(descriptor, 8), Int64(descriptor, 16));
-        return UInt32(descriptor, 0) == DescriptorMark && UInt32(descriptor, 4) == entry.Checksum && stored == entry.Length && size == stored
+        return
+            UInt32(descriptor, 0) == DescriptorMark && UInt32(descriptor, 4) == entry.Checksum && stored == entry.Length && size == stored
             ? start
             : throw new InvalidDataException($"its directory and what stands behind the entry '{entry.Name}' disagree");
 

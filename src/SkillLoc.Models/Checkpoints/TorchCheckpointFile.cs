@@ -112,10 +112,7 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         const string Pickle = "data.pkl";
         Dictionary<string, StoredBlock> entries = StoredZip.Read(file.SafeFileHandle);
-        string[] pickles =
-        [
-            .. entries.Keys.Where(name => name == Pickle || name.EndsWith("/" + Pickle, StringComparison.Ordinal)),
-        ];
+        string[] pickles = [.. entries.Keys.Where(name => name == Pickle || name.EndsWith("/" + Pickle, StringComparison.Ordinal))];
         if (pickles.Length != 1)
         {
             throw new InvalidDataException(
@@ -174,6 +171,7 @@ public sealed class TorchCheckpointFile : ITensorStore
         }
 
         var blocks = new Dictionary<string, StoredBlock>(StringComparer.Ordinal);
+        Span<byte> count = stackalloc byte[sizeof(long)];
         foreach (object? each in keys)
         {
             if (each is not string key || !storages.TryGetValue(key, out PickledStorage? storage))
@@ -181,7 +179,6 @@ public sealed class TorchCheckpointFile : ITensorStore
                 throw new InvalidDataException("it lists a storage that nothing in it refers to");
             }
 
-            Span<byte> count = stackalloc byte[sizeof(long)];
             long start = file.Position + count.Length;
             if (start > file.Length)
             {

@@ -23,13 +23,14 @@ internal static class AtomicFile
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(write);
         string target = Path.GetFullPath(path);
-        string temporary = TemporaryName(target);
+        string? temporary = null;
         try
         {
             RemoveLeftovers(target);
 
             // Open, and so locked, until it has its name: whoever finds it unlocked knows that its writer is dead.
-            using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, BufferBytes);
+            using FileStream stream = CreateLocked(() => TemporaryName(target), BufferBytes);
+            temporary = stream.Name;
             write(stream);
             stream.Flush(flushToDisk: true);
             File.Move(temporary, target, overwrite: true);
@@ -40,9 +41,10 @@ internal static class AtomicFile
         }
         finally
         {
-            if (File.Exists(temporary))
+            // Where it cannot be removed either, what went wrong first is said.
+            if (temporary is not null)
             {
-                File.Delete(temporary);
+                Try(() => File.Delete(temporary));
             }
         }
     }
@@ -67,14 +69,7 @@ internal static class AtomicFile
 
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             RemoveLeftovers(target);
-            using var probe = new FileStream(
-                TemporaryName(target),
-                FileMode.CreateNew,
-                FileAccess.Write,
-                FileShare.Delete,
-                1,
-                FileOptions.DeleteOnClose
-            );
+            using FileStream probe = CreateLocked(() => TemporaryName(target), 1, FileOptions.DeleteOnClose);
             probe.WriteByte(0);
             probe.Flush(flushToDisk: true);
         }
@@ -95,9 +90,9 @@ internal static class AtomicFile
             return;
         }
 
-        foreach (string? temporary in Directory.EnumerateFiles(folder, TemporaryPattern(target)).Where(IsAbandoned))
+        foreach (string temporary in Directory.EnumerateFiles(folder, TemporaryPattern(target)))
         {
-            Try(() => File.Delete(temporary));
+            TakeAbandoned(temporary, FileOptions.DeleteOnClose)?.Dispose();
         }
     }
 
@@ -108,8 +103,38 @@ internal static class AtomicFile
     /// <summary>The pattern of the names from <see cref="TemporaryName"/>.</summary>
     internal static string TemporaryPattern(string target) => $"{TemporaryPrefix(target)}{new string('?', 32)}.tmp";
 
-    /// <summary>Whether a temporary file is no longer held open, so that its writer has died.</summary>
-    internal static bool IsAbandoned(string path)
+    /// <summary>Creates a file that is locked while it is open.</summary>
+    /// <param name="name">Gives a new name each time.</param>
+    /// <param name="bufferBytes">The bytes that are written at once.</param>
+    /// <param name="options">How it is opened.</param>
+    internal static FileStream CreateLocked(Func<string> name, int bufferBytes, FileOptions options = FileOptions.None)
+    {
+        const int MostTries = 5;
+        for (int tries = 1; ; tries++)
+        {
+            string path = name();
+            try
+            {
+                var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, bufferBytes, options);
+
+                // Before it was locked somebody may have taken it for a dead writer's. Whoever removes it holds its lock meanwhile, so from
+                // here on it stays.
+                if (File.Exists(path))
+                {
+                    return stream;
+                }
+
+                stream.Dispose();
+            }
+            catch (IOException) when (tries < MostTries && Directory.Exists(Path.GetDirectoryName(path)))
+            {
+                // The other holds the lock at this moment.
+            }
+        }
+    }
+
+    /// <summary>Locks a temporary file whose writer has died; whoever holds it may remove it. Null while the writer lives.</summary>
+    internal static FileStream? TakeAbandoned(string path, FileOptions options = FileOptions.None)
     {
         // Where the runtime was told not to lock files, nobody can know.
         if (
@@ -117,10 +142,12 @@ internal static class AtomicFile
             || Environment.GetEnvironmentVariable("DOTNET_SYSTEM_IO_DISABLEFILELOCKING") is "1" or "true"
         )
         {
-            return false;
+            return null;
         }
 
-        return Try(() => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose());
+        FileStream? taken = null;
+        Try(() => taken = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, options));
+        return taken;
     }
 
     /// <summary>Runs an action whose failure can be ignored.</summary>

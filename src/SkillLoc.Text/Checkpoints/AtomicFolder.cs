@@ -20,9 +20,6 @@ internal static partial class AtomicFolder
     private const string LockSuffix = ".lock";
     private const string InsidePattern = InsidePrefix + "*" + Suffix + LockSuffix;
 
-    // In a stage inside the folder: what there is to do once all files are there.
-    private const string Journal = ".journal";
-
     /// <summary>
     /// Writes into a temporary folder, flushes it to disk and moves it into place. If writing fails, the temporary folder is removed and an
     /// existing folder is unchanged.
@@ -119,12 +116,18 @@ internal static partial class AtomicFolder
             return;
         }
 
-        foreach (string? held in Directory.EnumerateFiles(folder, InsidePattern).Where(AtomicFile.IsAbandoned))
+        foreach (string held in Directory.EnumerateFiles(folder, InsidePattern))
         {
+            using FileStream? taken = AtomicFile.TakeAbandoned(held);
+            if (taken is null)
+            {
+                continue;
+            }
+
             string stage = held[..^LockSuffix.Length];
             try
             {
-                if (File.Exists(Path.Join(stage, Journal)))
+                if (File.Exists(FolderJournal.PathIn(stage)))
                 {
                     Finish(stage, folder);
                 }
@@ -138,7 +141,7 @@ internal static partial class AtomicFolder
                 );
             }
 
-            Remove(held);
+            Remove(taken);
         }
     }
 
@@ -155,11 +158,13 @@ internal static partial class AtomicFolder
             return;
         }
 
-        foreach (
-            string? held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned)
-        )
+        foreach (string held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix))
         {
-            Remove(held);
+            using FileStream? taken = AtomicFile.TakeAbandoned(held);
+            if (taken is not null)
+            {
+                Remove(taken);
+            }
         }
     }
 
@@ -167,17 +172,23 @@ internal static partial class AtomicFolder
     internal static bool IsBeingReplaced(string folder) =>
         Directory.Exists(folder) && Directory.EnumerateFiles(folder, InsidePattern).Any();
 
-    /// <summary>Removes the stage of a dead writer; its lock is removed last.</summary>
-    private static void Remove(string held) =>
+    /// <summary>Removes the stage of a dead writer, whose lock is held; the lock is removed last.</summary>
+    private static void Remove(FileStream held) =>
         AtomicFile.Try(() =>
         {
-            string stage = held[..^LockSuffix.Length];
+            string stage = held.Name[..^LockSuffix.Length];
             if (Directory.Exists(stage))
             {
                 Directory.Delete(stage, recursive: true);
             }
 
-            File.Delete(held);
+            // Windows removes no file that is open.
+            if (OperatingSystem.IsWindows())
+            {
+                held.Dispose();
+            }
+
+            File.Delete(held.Name);
         });
 
     /// <summary>The folder that a link refers to.</summary>
@@ -230,7 +241,7 @@ internal static partial class AtomicFolder
             }
 
             // From here on a kill is completed, not undone.
-            AtomicFile.WriteText(Path.Join(inside.Path, Journal), JsonSerializer.Serialize(new Steps(written, stale, validBy)));
+            AtomicFile.WriteText(FolderJournal.PathIn(inside.Path), JsonSerializer.Serialize(new FolderJournal(written, stale, validBy)));
             try
             {
                 Finish(inside.Path, target);
@@ -255,7 +266,7 @@ internal static partial class AtomicFolder
     /// <summary>Completes a journal from its current state.</summary>
     private static void Finish(string stage, string target)
     {
-        Steps steps = JsonSerializer.Deserialize<Steps>(File.ReadAllText(Path.Join(stage, Journal)))!;
+        var steps = FolderJournal.Read(stage, target);
         if (steps.ValidBy is { } valid && Path.Exists(Path.Join(stage, valid)))
         {
             File.Delete(Path.Join(target, valid));
@@ -383,8 +394,6 @@ internal static partial class AtomicFolder
     [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Rename(int fromFolder, string from, int toFolder, string to, uint flags);
 
-    private sealed record Steps(string[] Written, string[] Stale, string? ValidBy);
-
     /// <summary>A replacement that was only partly done; the message says what is missing.</summary>
     private sealed class HalfwayException(string message, Exception? cause = null) : IOException(message, cause);
 
@@ -394,14 +403,14 @@ internal static partial class AtomicFolder
     {
         private readonly FileStream _lock;
 
-        private Stage(string path, bool isInside)
+        private Stage(Func<string> name, bool isInside)
         {
-            Path = path;
             IsInside = isInside;
-            _lock = new(path + LockSuffix, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1, FileOptions.DeleteOnClose);
+            _lock = AtomicFile.CreateLocked(() => name() + LockSuffix, 1, FileOptions.DeleteOnClose);
+            Path = _lock.Name[..^LockSuffix.Length];
             try
             {
-                Directory.CreateDirectory(path);
+                Directory.CreateDirectory(Path);
             }
             catch
             {
@@ -423,7 +432,7 @@ internal static partial class AtomicFolder
         {
             try
             {
-                return new(AtomicFile.TemporaryName(target), isInside: false);
+                return new(() => AtomicFile.TemporaryName(target), isInside: false);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException && Directory.Exists(target))
             {
@@ -432,7 +441,7 @@ internal static partial class AtomicFolder
         }
 
         public static Stage Inside(string target) =>
-            new(System.IO.Path.Join(target, $"{InsidePrefix}{Guid.NewGuid():N}{Suffix}"), isInside: true);
+            new(() => System.IO.Path.Join(target, $"{InsidePrefix}{Guid.NewGuid():N}{Suffix}"), isInside: true);
 
         public void Dispose()
         {

@@ -66,6 +66,32 @@ public class AtomicFileTests
     }
 
     [Fact]
+    public void WhatALivingWriterIsWritingIsNotRemovedByAnother()
+    {
+        // Between its creation and its lock a file looked like a dead writer's.
+        using var folder = new TemporaryFolder();
+        string path = folder.PathOf("a.txt");
+        using var isOver = new CancellationTokenSource();
+        var remover = new Thread(() =>
+        {
+            while (!isOver.IsCancellationRequested)
+            {
+                AtomicFile.RemoveLeftovers(path);
+            }
+        });
+        remover.Start();
+        for (int i = 0; i < 400; i++)
+        {
+            AtomicFile.WriteText(path, $"{i}");
+            Assert.Equal($"{i}", File.ReadAllText(path));
+        }
+
+        isOver.Cancel();
+        remover.Join();
+        Assert.Equal(["a.txt"], folder.Names());
+    }
+
+    [Fact]
     public void CancellingComesThroughAsItIsAndLeavesNothing()
     {
         using var folder = new TemporaryFolder();
