@@ -22,8 +22,15 @@ internal sealed record ScoringBatch(IReadOnlyList<int> Rows, TokenBatch Tokens) 
     public static IEnumerable<int[]> Split(IReadOnlyList<int> lengths, torch.Device device, int? maxTokens = null)
     {
         ArgumentNullException.ThrowIfNull(device);
-        return device.type == DeviceType.CPU
-            ? LengthBatches.Split(lengths, maxTokens ?? LengthBatches.CpuTokens, LengthBatches.CpuPassTokens)
-            : LengthBatches.Split(lengths, maxTokens ?? GpuTokens);
+        return LengthBatches.Split(
+            lengths,
+            maxTokens ?? SuitableTokens(device),
+            device.type == DeviceType.CPU ? LengthBatches.CpuPassTokens : null
+        );
     }
+
+    /// <summary>A budget of padded tokens of a batch that suits the device.</summary>
+    /// <param name="device">The device.</param>
+    /// <returns>The number of tokens.</returns>
+    public static int SuitableTokens(torch.Device device) => device.type == DeviceType.CPU ? LengthBatches.CpuTokens : GpuTokens;
 }

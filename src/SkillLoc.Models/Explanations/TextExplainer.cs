@@ -86,12 +86,7 @@ public sealed class TextExplainer : IDisposable
             var explanations = new TextExplanation[rows.Count];
             float[][] probabilities = _classifier.Score(rows, cancellation);
             int[] labels = Array.ConvertAll(probabilities, _output.LabelOf);
-            foreach (
-                int[] group in LengthBatches.Split(
-                    [.. rows.Select(_classifier.TokensOf)],
-                    ScoringBatch.SuitableTokens(_classifier.Backbone.Device)
-                )
-            )
+            foreach (int[] group in ScoringBatch.Split([.. rows.Select(_classifier.TokensOf)], _classifier.Backbone.Device))
             {
                 EncodedText[] own = [.. group.Select(i => rows[i])];
                 int[] wanted = [.. group.Select(i => labels[i])];
