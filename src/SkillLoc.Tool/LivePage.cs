@@ -13,7 +13,8 @@ namespace SkillLoc.Tool;
 public sealed class LivePage : IProgress<StudyProgress>
 {
     private const int MostMessages = 4,
-        Width = 40;
+        BarWidth = 30,
+        LossWidth = 40;
 
     private static readonly TimeSpan BetweenDrawings = TimeSpan.FromMilliseconds(250);
 
@@ -105,7 +106,11 @@ public sealed class LivePage : IProgress<StudyProgress>
                     )
                 );
                 rows.Add(
-                    Line(_losses.Count == 0 ? "" : FormattableString.Invariant($"loss {_losses[^1]:0.000}  {Sparkline.Of(_losses, Width)}"))
+                    Line(
+                        _losses.Count == 0
+                            ? ""
+                            : FormattableString.Invariant($"loss {_losses[^1]:0.000}  {Sparkline.Of(_losses, LossWidth)}")
+                    )
                 );
             }
 
@@ -141,8 +146,8 @@ public sealed class LivePage : IProgress<StudyProgress>
 
     private static string Bar(double share)
     {
-        int full = (int)Math.Round(Math.Clamp(share, 0, 1) * Width);
-        return new string('█', full) + new string('░', Width - full);
+        int full = (int)Math.Round(Math.Clamp(share, 0, 1) * BarWidth);
+        return new string('█', full) + new string('░', BarWidth - full);
     }
 
     private static string Clock(TimeSpan time) =>

@@ -50,6 +50,8 @@ public sealed class MergingStudyTests : IDisposable
         Assert.Contains("| single models |  | ", report.Markdown(), StringComparison.Ordinal);
         Assert.Contains("rank correlation", report.Markdown(), StringComparison.Ordinal);
         Assert.Equal(1 + first.Count, File.ReadAllLines(PathOf("out/results.csv")).Length);
+        Assert.Contains("stitched grafts, 5 %", File.ReadAllText(PathOf("out/report.html")), StringComparison.Ordinal);
+        Assert.Equal(5, Directory.GetFiles(PathOf("out/pictures"), "*.svg").Length);
 
         Measurement Of(string model, string task) => first.Single(each => each.Model == model && each.Task == task);
     }

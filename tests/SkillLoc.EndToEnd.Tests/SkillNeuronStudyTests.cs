@@ -83,6 +83,8 @@ public sealed class SkillNeuronStudyTests : IDisposable
         Assert.Equal(result.Measurements.Count + 1, File.ReadAllLines(Path.Combine(output, "results.csv")).Length);
         Assert.Equal(result.Curves.Count + 1, File.ReadAllLines(Path.Combine(output, "curves.csv")).Length);
         Assert.Contains("| Moods | Films |", File.ReadAllText(Path.Combine(output, "results.md")), StringComparison.Ordinal);
+        Assert.Contains("random: ", File.ReadAllText(Path.Combine(output, "report.html")), StringComparison.Ordinal);
+        Assert.True(Directory.GetFiles(Path.Combine(output, "pictures"), "*.svg").Length >= 5);
 
         // ML.NET's own accuracy of the prompt that the run left, on rows of its own split.
         var ml = new MLContext();

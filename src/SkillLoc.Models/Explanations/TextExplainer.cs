@@ -42,12 +42,17 @@ public sealed class TextExplainer : IDisposable
             _output = new(_classifier, _settings.Label);
             IReadOnlyList<(double Place, double Weight)> nodes = GaussLegendre.Nodes(_settings.Steps);
             _embeddings = new(_classifier, _output, _settings.Baseline, nodes);
+            _classifier.Backbone.DisposeWith(_embeddings);
             _coordinates = _settings.Graft is null ? null : new(_classifier, _output, _settings, nodes);
-            _neurons = _settings.Neurons is null ? null : new(_classifier, _output, _settings, nodes);
+            if (_settings.Neurons is not null)
+            {
+                _neurons = new(_classifier, _output, _settings, nodes);
+                _classifier.Backbone.DisposeWith(_neurons);
+            }
         }
         catch
         {
-            Dispose();
+            _classifier.Dispose();
             throw;
         }
     }
@@ -128,12 +133,7 @@ public sealed class TextExplainer : IDisposable
     internal int PadId => _classifier.Tokenizer.PadId;
 
     /// <summary>Releases what it owns, now or when a running call ends.</summary>
-    public void Dispose()
-    {
-        _embeddings?.Dispose();
-        _neurons?.Dispose();
-        _classifier.Dispose();
-    }
+    public void Dispose() => _classifier.Dispose();
 
     private TokenAttribution[] Tokens(EncodedText row, double[] scores) =>
         [

@@ -307,7 +307,7 @@ public sealed class TextExplainerTests
         Refuse(roberta, new() { Graft = graft }, "WithoutGraft");
         Refuse(roberta, new() { NeuronMeans = new NeuronValues(new double[288], 3, 96) }, "Neurons");
         Refuse(roberta, new() { Neurons = new NeuronSet(new bool[288], 3, 96) }, "No neuron");
-        Refuse(roberta, new() { Neurons = new NeuronSet(new bool[10], 2, 5) }, "[2, 5]");
+        Refuse(roberta, new() { Neurons = new NeuronSet([true, .. new bool[9]], 2, 5) }, "[2, 5]");
         Refuse(
             roberta,
             new()
