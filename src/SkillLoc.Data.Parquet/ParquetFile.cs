@@ -16,13 +16,13 @@ internal sealed class ParquetFile : IDisposable
     private readonly ParquetReader _reader;
     private readonly IReadOnlyList<Field> _fields;
 
-    private ParquetFile(string path, ParquetReader reader, IReadOnlyList<Field> fields) =>
-        (Path, _reader, _fields) = (path, reader, fields);
+    private ParquetFile(string path, ParquetReader reader, IReadOnlyList<Field> fields, IReadOnlyDictionary<string, string> metadata) =>
+        (Path, _reader, _fields, Metadata) = (path, reader, fields, metadata);
 
     public string Path { get; }
 
     /// <summary>The texts that its writer added.</summary>
-    public IReadOnlyDictionary<string, string> Metadata => _reader.CustomMetadata;
+    public IReadOnlyDictionary<string, string> Metadata { get; }
 
     public int GroupCount => _reader.RowGroupCount;
 
@@ -49,7 +49,7 @@ internal sealed class ParquetFile : IDisposable
                         (element.ConvertedType, element.LogicalType) = (null, null);
                     }
 
-                    return new ParquetFile(path, reader, reader.Schema.Fields);
+                    return new ParquetFile(path, reader, reader.Schema.Fields, reader.CustomMetadata);
                 }
             );
         }

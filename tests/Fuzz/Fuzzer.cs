@@ -45,6 +45,9 @@ internal sealed class Fuzzer
 
     public IReadOnlyList<Run> Runs => _runs;
 
+    /// <summary>The bytes that may be allocated for a file.</summary>
+    public static long Allowed(int fileBytes) => BytesForAny + ((long)BytesForEach * fileBytes);
+
     /// <summary>Reads mutants until the time is over.</summary>
     /// <param name="time">For all targets together, which take turns.</param>
     /// <param name="report">Called now and then.</param>
@@ -121,7 +124,7 @@ internal sealed class Fuzzer
             Report(run, file, $"{wrong.GetType()}: {wrong.Message}", $"{wrong}");
         }
 
-        if (allocated > BytesForAny + ((long)BytesForEach * file.Length))
+        if (allocated > Allowed(file.Length))
         {
             Report(run, file, $"allocated {allocated} bytes for a file of {file.Length}", "");
         }

@@ -5,6 +5,7 @@ using SkillLoc.Fuzz;
 // fuzz replay TARGET FILE...
 // fuzz seeds FOLDER
 // fuzz check FOLDER
+// fuzz large MEGABYTES
 string scratch = Path.Join(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"skillloc-fuzz-{Environment.ProcessId}");
 Directory.CreateDirectory(scratch);
 int code = 0;
@@ -31,6 +32,11 @@ int Run()
     }
 
     IReadOnlyList<Target> all = Targets.All(scratch);
+    if (args is ["large", var megabytes])
+    {
+        return Large.Check(all, int.Parse(megabytes, CultureInfo.InvariantCulture) << 20) ? 0 : 1;
+    }
+
     if (args is ["replay", var name, .. var files])
     {
         foreach (string file in files)

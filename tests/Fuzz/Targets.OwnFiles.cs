@@ -77,7 +77,8 @@ internal static partial class Targets
                 {
                     _ = new TrainingStateFile(path, run).Load([], 9);
                 }
-                catch (InvalidOperationException error) when (error.Message.Contains($"{path} is the state of another run", StringComparison.Ordinal))
+                catch (InvalidOperationException error)
+                    when (error.Message.Contains($"{path} is the state of another run", StringComparison.Ordinal))
                 {
                     // A file that is as it should be, and not this run's.
                 }

@@ -24,7 +24,7 @@ public sealed class FuzzTests : IDisposable
             "--findings",
             _folder,
         ];
-        using var fuzz = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+        using Process fuzz = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
         string output = fuzz.StandardOutput.ReadToEnd();
         fuzz.WaitForExit();
         Assert.True(fuzz.ExitCode == 0, output);

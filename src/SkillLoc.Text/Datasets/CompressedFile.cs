@@ -32,7 +32,7 @@ internal static class CompressedFile
             string extension = Path.GetExtension(path);
             if (start.StartsWith(Gzip))
             {
-                return new GzipText(file);
+                return new BoundedText(new GzipText(file), file);
             }
 
             if (Is(extension, ".gz") || Is(extension, ".gzip"))
@@ -42,7 +42,7 @@ internal static class CompressedFile
 
             if (Is(extension, ".br"))
             {
-                return new BrotliText(file);
+                return new BoundedText(new BrotliText(file), file);
             }
 
             if (start.StartsWith(Parquet))

@@ -33,6 +33,37 @@ internal abstract class ForwardStream : Stream
     public sealed override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }
 
+/// <summary>What is decompressed, unless it becomes so much more that it must be made to fill memory.</summary>
+internal sealed class BoundedText(Stream text, Stream file) : ForwardStream
+{
+    // Rows of text shrink to a third or a tenth; the same row again and again, to a thousandth.
+    private const int MostTimes = 200;
+    private const long AnyBytes = 64L << 20;
+
+    private long _count;
+
+    public override int Read(Span<byte> buffer)
+    {
+        int count = text.Read(buffer);
+        _count += count;
+        return _count <= AnyBytes || _count / MostTimes <= file.Position
+            ? count
+            : throw new InvalidDataException(
+                $"what is compressed becomes more than {MostTimes} times as long, which no text does. If it is right, decompress the file."
+            );
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            text.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}
+
 /// <summary>
 /// What gzip compressed. .NET's stream takes a file that was cut off for a whole one. So another compressed part of known bytes is put
 /// after the file, as parts of gzip files may follow one another: only if the file is complete, these are what comes out last.

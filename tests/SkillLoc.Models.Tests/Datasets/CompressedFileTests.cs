@@ -41,6 +41,18 @@ public sealed class CompressedFileTests : IDisposable
         Assert.Equal([new("a", null, "1", 1)], TaskFileReader.Read(_folder.PathOf(name), json));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void WhatIsMadeToFillMemoryIsRefused(bool isGzip)
+    {
+        string name = isGzip ? "rows.gz" : "rows.br";
+        Write(name, Compress(new string('a', 90 << 20), isGzip));
+        string message = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf(name), new()).Count()).Message;
+        Assert.Contains(_folder.PathOf(name), message, StringComparison.Ordinal);
+        Assert.Contains("200 times", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void PartsOfAGzipFileFollowOneAnother()
     {

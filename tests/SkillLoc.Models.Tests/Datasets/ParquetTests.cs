@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using Parquet;
 using Parquet.Schema;
@@ -133,6 +134,24 @@ public sealed class ParquetTests : IDisposable
         File.WriteAllText(path, "sentence\tlabel\nsome text\t1\n");
         Assert.Equal($"{path} is no Parquet file: it does not begin as such files do.", Refused(path, Hub));
         Assert.Throws<FileNotFoundException>(() => TaskFileReader.Read(_folder.PathOf("none.parquet"), Hub).Count());
+    }
+
+    [Fact]
+    public void MetadataThatStandTwiceAreRefused()
+    {
+        // In the words of Thrift's compact protocol: a list of one entry becomes one of two.
+        byte[] valid = File.ReadAllBytes(Oracles.PathOf("parquet", "hub.parquet"));
+        int start = valid.AsSpan().IndexOf((byte[])[0x19, 0x1C, 0x18, 11, .. "huggingface"u8]) + 2;
+        int end = start + valid.AsSpan(start).IndexOf("}\0"u8) + 2;
+        byte[] entry = valid[start..end];
+        byte[] twice = [.. valid[..(start - 1)], 0x2C, .. entry, .. valid[start..]];
+        BinaryPrimitives.WriteInt32LittleEndian(
+            twice.AsSpan(twice.Length - 8),
+            BinaryPrimitives.ReadInt32LittleEndian(valid.AsSpan(valid.Length - 8)) + entry.Length
+        );
+        string path = _folder.PathOf("twice.parquet");
+        File.WriteAllBytes(path, twice);
+        Assert.Contains("same key", Refused(path, Hub));
     }
 
     [Fact]
