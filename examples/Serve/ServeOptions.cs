@@ -9,8 +9,8 @@ public sealed class ServeOptions : IValidatableObject
     [Required]
     public string Skills { get; set; } = "skills";
 
-    /// <summary>The checkpoint that the grafts and adapters in the folder belong to: a folder or a name of the hub. Null for
-    /// all-MiniLM-L6-v2, for grafts with a prompt head.</summary>
+    /// <summary>The checkpoint that the grafts and adapters in the folder belong to: a folder or a name of the hub; or, of grafts
+    /// alone, a file that <c>OnnxBase.Save</c> wrote. Null for all-MiniLM-L6-v2, for grafts with a prompt head.</summary>
     public string? Base { get; set; }
 
     /// <summary>A file of rows that a skill is trained on when the folder has none; see <see cref="FirstSkill"/>. Null trains none.</summary>

@@ -3,6 +3,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Onnx;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Serve;
@@ -14,7 +15,7 @@ namespace SkillLoc.Serve;
 /// </summary>
 /// <param name="ml">The context.</param>
 /// <param name="folder">The folder.</param>
-/// <param name="baseCheckpoint">The base of grafts and tuned weights.</param>
+/// <param name="baseCheckpoint">The base of grafts and tuned weights; or of grafts alone a file that <c>OnnxBase.Save</c> wrote.</param>
 public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCheckpoint)
 {
     private const string Torch = "TorchSharp",
@@ -31,15 +32,16 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
     public IEnumerable<LoadedModel> Load(Action<string, Exception> failed)
     {
         ArgumentNullException.ThrowIfNull(failed);
-        var grafts = new Dictionary<string, Graft>(StringComparer.Ordinal);
+        var grafts = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (string path in Entries())
         {
             string name = Directory.Exists(path) ? Path.GetFileName(path) : Path.GetFileNameWithoutExtension(path);
             if (IsGraft(path))
             {
-                if (Try(name, () => Graft.Load(path)) is { } graft)
+                // Read once here, so that a damaged one keeps the others from nothing.
+                if (Try(name, () => Graft.Load(path)) is not null)
                 {
-                    grafts.Add(name, graft);
+                    grafts.Add(name, path);
                 }
             }
             else if (Try(name, () => One(name, path)) is { } model)
@@ -108,20 +110,31 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
         return Checked(name, new(ml, model), [(name, ReadsPairs(model))], Path.GetExtension(path) == ".onnx" ? Onnx : Torch);
     }
 
-    private LoadedModel Grafted(IReadOnlyDictionary<string, Graft> grafts)
+    private LoadedModel Grafted(IReadOnlyDictionary<string, string> grafts)
     {
-        GraftedModelSet set = ml.SkillLoc().Grafts.CreateModelSet(baseCheckpoint(), grafts);
-        var settings = set.Skills.ToDictionary(
-            name => name,
-            name => set.Use(name, classifier => classifier.Settings),
-            StringComparer.Ordinal
-        );
+        string reference = baseCheckpoint();
+        bool isOnnx = Path.GetExtension(reference) == ".onnx";
+        (ITransformer set, Func<string, ScoringSettings> settingsOf) = isOnnx ? OnOnnx() : OnTorch();
+        var settings = grafts.Keys.ToDictionary(name => name, settingsOf, StringComparer.Ordinal);
         return Checked(
             "grafts",
             new(ml, set, name => settings[name].Labels),
             settings.Select(pair => (pair.Key, pair.Value.HasTextPair)),
-            Torch
+            isOnnx ? Onnx : Torch
         );
+
+        (ITransformer Set, Func<string, ScoringSettings> SettingsOf) OnOnnx()
+        {
+            OnnxGraftedModelSet onnx = ml.SkillLoc().Grafts.LoadOnnxModelSet(reference, grafts);
+            return (onnx, onnx.SettingsOf);
+        }
+
+        (ITransformer Set, Func<string, ScoringSettings> SettingsOf) OnTorch()
+        {
+            var loaded = grafts.ToDictionary(pair => pair.Key, pair => Graft.Load(pair.Value), StringComparer.Ordinal);
+            GraftedModelSet torch = ml.SkillLoc().Grafts.CreateModelSet(reference, loaded);
+            return (torch, name => torch.Use(name, classifier => classifier.Settings));
+        }
     }
 
     /// <summary>Whether a model refuses rows of single texts.</summary>

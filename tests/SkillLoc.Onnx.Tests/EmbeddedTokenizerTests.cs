@@ -203,8 +203,24 @@ public sealed class EmbeddedTokenizerTests : IDisposable
             Assert.Throws<NotSupportedException>(() => OnnxTextScorer.Load(Model)).Message,
             StringComparison.Ordinal
         );
+
+        // Neither who writes the pipeline nor who loads it gets on without having registered the operators.
+        string zip = Model + ".zip";
+        Assert.Contains(
+            "RegisterOrtExtensions",
+            Assert.Throws<InvalidOperationException>(() => new MLContext().SkillLoc().SaveOnnxPipeline(Model, zip)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.False(File.Exists(zip));
+        Context().SkillLoc().SaveOnnxPipeline(Model, zip);
+        Assert.Contains(
+            "ai.onnx.contrib",
+            Assert.ThrowsAny<Exception>(() => new MLContext().Model.Load(zip, out _)).ToString(),
+            StringComparison.Ordinal
+        );
+
         plain.SaveOnnx(Model);
-        Assert.Throws<ArgumentException>(() => Context().SkillLoc().SaveOnnxPipeline(Model, Model + ".zip"));
+        Assert.Throws<ArgumentException>(() => Context().SkillLoc().SaveOnnxPipeline(Model, zip));
     }
 
     private static MLContext Context()

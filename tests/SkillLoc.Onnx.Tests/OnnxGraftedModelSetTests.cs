@@ -122,6 +122,8 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
             "classifier.out_proj.weight",
             () => Load("tiny-roberta", new() { ["x"] = With(grafts["head"], grafts["head"].Settings, withHead: false) })
         );
+        Says("zeros outside", () => Load("tiny-roberta", new() { ["x"] = WithZeros(words) }));
+        Says("relative_attention_bias", () => Load("tiny-mpnet", new() { ["x"] = WithDistances() }));
         Assert.Contains(
             "T5",
             Assert.Throws<NotSupportedException>(() => OnnxBase.Save(Oracles.PathOf("tiny-t5"), Base)).Message,
@@ -262,6 +264,31 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
             Parts = graft.Parts,
             HeadParameters = withHead ? graft.HeadParameters : new Dictionary<string, TensorValues>(StringComparer.Ordinal),
         };
+
+    private static Graft WithZeros(Graft graft) =>
+        new()
+        {
+            BaseFingerprint = graft.BaseFingerprint,
+            Settings = graft.Settings,
+            Parts = graft.Parts,
+            Outside = GraftOutside.Zero,
+            Considered = [.. graft.Parts.Select(part => part.Name)],
+        };
+
+    /// <summary>A graft of MPNet's biases by distance, of which the graph has a table.</summary>
+    private static Graft WithDistances()
+    {
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-mpnet"));
+        return new()
+        {
+            BaseFingerprint = model.Fingerprint(),
+            Settings = OnnxCases.Mask.ToJson(),
+            Parts =
+            [
+                new(model.Parameters.Keys.Single(name => name.Contains("relative_attention_bias", StringComparison.Ordinal)), [3], [1]),
+            ],
+        };
+    }
 
     private static void Close(IDataView wanted, IDataView found) =>
         Assert.All(

@@ -3,8 +3,10 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.OpenApi;
 using Microsoft.OpenApi.Reader;
+using SkillLoc.Models.Onnx;
 
 namespace SkillLoc.Serve.Tests;
 
@@ -30,6 +32,36 @@ public sealed class RequestTests(Service service) : IClassFixture<Service>
         Assert.Equal(Service.Texts.Length, all.Results.Count);
         Assert.All(expected.Zip(all.Results), pair => Service.Check(pair.First, pair.Second, NegPos));
         Assert.Contains(expected, row => Math.Abs(row[0] - expected[0][0]) > 1e-3);
+    }
+
+    [Fact]
+    public async Task GraftsAreServedOnAnExportedBaseToo()
+    {
+        DirectoryInfo skills = Directory.CreateTempSubdirectory("skillloc-serve-");
+        try
+        {
+            string file = Path.Join(skills.FullName, "base", "base.onnx");
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            OnnxBase.Save(Service.Base, file);
+            File.Copy(Path.Join(service.Folder, "grafted.safetensors"), Path.Join(skills.FullName, "grafted.safetensors"));
+            await using WebApplication app = await Service.Start(
+                "--skills",
+                skills.FullName,
+                "--base",
+                file,
+                "--Serve:Timeout",
+                "00:02:00"
+            );
+            using HttpClient http = new() { BaseAddress = Service.AddressOf(app) };
+            Assert.Contains("ONNX Runtime", await http.GetStringAsync("/skills"), StringComparison.Ordinal);
+            ClassifyResponse answer = await Service.Read(await http.PostAsJsonAsync("/classify/grafted", new { texts = Service.Texts }));
+            float[][] expected = service.Expected("grafted", Service.Texts);
+            Assert.All(expected.Zip(answer.Results), pair => Service.Check(pair.First, pair.Second, NegPos));
+        }
+        finally
+        {
+            skills.Delete(recursive: true);
+        }
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public enum OnnxQuantization
     None,
 
     /// <summary>
-    /// int8 by dynamic quantisation: weights symmetric with one step a column, inputs with one step a batch, found while scoring. The file
+    /// int8 by dynamic quantisation: weights symmetric with one step a column, inputs with one step a token, found while scoring. The file
     /// is a quarter as large where linear layers are most of the model.
     /// </summary>
     Int8,

@@ -44,13 +44,26 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         {
             // Symmetric, one step a column of [in, out].
             (string[] whole, string size) = Quantized(x);
-            graph.Add($"{name}.weight_int8", OnnxType.Int8, [rows, columns], 1, () => Quantize(weight).Values);
+
+            // The steps are written right after the values, and found with them.
+            float[] steps = [];
+            graph.Add(
+                $"{name}.weight_int8",
+                OnnxType.Int8,
+                [rows, columns],
+                1,
+                () =>
+                {
+                    (byte[] values, steps) = Quantize(weight);
+                    return values;
+                }
+            );
             graph.Add(
                 $"{name}.weight_scale",
                 OnnxType.Float,
                 [columns],
                 sizeof(float),
-                () => MemoryMarshal.AsBytes<float>(Quantize(weight).Steps).ToArray()
+                () => MemoryMarshal.AsBytes<float>(steps).ToArray()
             );
             string sum = graph.Add("MatMulInteger", [whole[0], $"{name}.weight_int8", whole[2]]);
             string step = Mul(whole[1], $"{name}.weight_scale");
