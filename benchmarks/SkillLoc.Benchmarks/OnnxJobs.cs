@@ -38,7 +38,7 @@ public static class OnnxJobs
         torch.set_num_threads(threads);
         using TextScoringTransformer tuned = workload.LoadTuned();
         TextClassifier classifier = tuned.Classifier;
-        string[] all = texts.Length > 0 ? File.ReadAllLines(texts) : [.. Workload.Reviews(rows * joined).Select(review => review.Text)];
+        string[] all = texts.Length > 0 ? File.ReadAllLines(texts) : [.. workload.Reviews(rows * joined).Select(review => review.Text)];
         EncodedText[] encoded = [.. all.Chunk(joined).Take(rows).Select(part => classifier.Encode(string.Join(' ', part)))];
         DirectoryInfo folder = Directory.CreateTempSubdirectory("skillloc-bench-");
         try
@@ -126,7 +126,7 @@ public static class OnnxJobs
             double one = PeakMemory.Restart() - before;
             var results = new Dictionary<string, object> { ["skills"] = count, ["setMiB"] = one };
             string[] skills = [.. set.Skills];
-            EncodedText row = set.Encode("0", Workload.Reviews(1)[0].Text);
+            EncodedText row = set.Encode("0", workload.Reviews(1)[0].Text);
             results["switchMs"] = GraftJobs.Median([
                 .. Enumerable
                     .Range(1, 10 * rounds)
