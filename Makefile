@@ -16,7 +16,7 @@ build:
 format: ## style rules of .editorconfig, then CSharpier's line breaks
 	@. eng/setup.sh && dotnet tool restore >/dev/null && dotnet format style SkillLoc.MLNet.sln --severity warn && dotnet csharpier format .
 
-bench: ## against PyTorch on the same machine
+bench: ## against plain TorchSharp, PyTorch and ONNX Runtime on the same machine (as root)
 	@eng/bench.sh $(ARGS)
 
 pack: ## the NuGet packages, into artifacts/packages

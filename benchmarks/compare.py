@@ -98,6 +98,32 @@ def flops(job, layers, hidden, inner, tokens):
     return (forward + 2 * backward) * once - backward * 2 * tokens * 3 * hidden * hidden
 
 
+def write(path, arguments, rounds, work, said, loads):
+    """What has been measured so far."""
+    with open("/proc/cpuinfo") as file:
+        processor = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    roofs = []
+    for folder, model, *_ in MODELS:
+        values = [turn["roof"]["perCpuSecond"] for (where, _), turns in rounds.items() if where == folder for turn in turns]
+        if values:
+            roofs.append(f"- The roof, `linear` at the shapes of {model}: {statistics.median(values):.0f} GFLOP/s of processor time.")
+    lines = [
+        f"{datetime.date.today()}, {processor}, {os.cpu_count()} cores, {arguments.threads} thread(s), load {min(loads):.1f} to {max(loads):.1f}; "
+        f"medians of {arguments.rounds} rounds by turns.",
+        "",
+        *said,
+        *roofs,
+        *table("Rows per second of processor time:", rounds, work, "perCpuSecond"),
+        *table("Rows per second of wall time:", rounds, work, "perSecond"),
+        *memory(rounds),
+    ]
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path + ".tmp", "w") as file:
+        file.write("\n".join(lines) + "\n")
+    os.replace(path + ".tmp", path)
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -111,7 +137,7 @@ def main():
         del os.environ[name]
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
 
-    rounds, work, said, loads, roofs = {}, {}, [], [], {}
+    rounds, work, said, loads, text = {}, {}, [], [], "no job is called so"
     for folder, model, hidden, inner in MODELS:
         here = f"{arguments.folder}/{folder}"
         with open(f"{here}/base/config.json") as file:
@@ -139,26 +165,9 @@ def main():
                 check(job, results)
                 roof = run([arguments.program, "kernels", here, TOKENS])
                 turns.append({**results, "roof": {"perSecond": roof["gigaFlops"], "perCpuSecond": roof["gigaFlopsPerCpuSecond"]}})
-                roofs.setdefault(model, []).append(roof["gigaFlopsPerCpuSecond"])
                 print(model, job, {side: round(result["perCpuSecond"], 1) for side, result in turns[-1].items()}, flush=True)
-
-    said += [f"- The roof, `linear` at the shapes of {model}: {statistics.median(values):.0f} GFLOP/s of processor time." for model, values in roofs.items()]
-    with open("/proc/cpuinfo") as file:
-        processor = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    lines = [
-        f"{datetime.date.today()}, {processor}, {os.cpu_count()} cores, {arguments.threads} thread(s), load {min(loads):.1f} to {max(loads):.1f}; "
-        f"medians of {arguments.rounds} rounds by turns.",
-        "",
-        *said,
-        *table("Rows per second of processor time:", rounds, work, "perCpuSecond"),
-        *table("Rows per second of wall time:", rounds, work, "perSecond"),
-        *memory(rounds),
-    ]
-    os.makedirs(os.path.dirname(os.path.abspath(arguments.results)), exist_ok=True)
-    with open(arguments.results + ".tmp", "w") as file:
-        file.write("\n".join(lines) + "\n")
-    os.replace(arguments.results + ".tmp", arguments.results)
-    print("\n".join(lines))
+            text = write(arguments.results, arguments, rounds, work, said, loads)
+    print(text)
 
 
 if __name__ == "__main__":

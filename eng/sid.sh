@@ -9,11 +9,11 @@ if [ ! -e "$root/usr/lib/python3/dist-packages/transformers" ]; then
   "$here/eng/install.sh" debootstrap:debootstrap
   echo "[sid] making $root" >&2
   [ -e "$root/usr/bin/python3" ] || debootstrap --variant=minbase --include=ca-certificates,python3 sid "$root" >&2
-  unshare --mount sh -c 'mount --bind /proc "$0/proc"; exec chroot "$0" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq &&
+  unshare --mount sh -ec 'mount --bind /proc "$0/proc"; exec chroot "$0" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq &&
     apt-get install -y -qq --no-install-recommends libopenblas0-pthread python3-torch python3-transformers"' "$root" >&2
 fi
 # /proc and /sys: without them PyTorch takes its slowest code, for any processor. The environment of this shell stays outside.
-exec unshare --mount sh -c 'root=$0 here=$1; shift
+exec unshare --mount sh -ec 'root=$0 here=$1; shift
   mount --bind /proc "$root/proc"; mount --rbind /sys "$root/sys"; mount --bind "$here" "$root/mnt"
   exec chroot "$root" env -i PATH=/usr/bin HOME=/tmp HF_HUB_OFFLINE=1 ${OMP_NUM_THREADS:+OMP_NUM_THREADS=$OMP_NUM_THREADS} "$@"' \
   "$root" "$here" "$@"

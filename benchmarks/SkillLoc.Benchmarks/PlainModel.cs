@@ -119,6 +119,7 @@ internal sealed class PlainLayer : nn.Module<Tensor, Tensor, Tensor>
 
     public override Tensor forward(Tensor x, Tensor unseen)
     {
+        using DisposeScope scope = NewDisposeScope();
         Tensor query = Split(_query.call(x)),
             key = Split(_key.call(x)),
             value = Split(_value.call(x));
@@ -129,8 +130,8 @@ internal sealed class PlainLayer : nn.Module<Tensor, Tensor, Tensor>
                 .matmul(value);
         context = context.transpose(1, 2).reshape(x.shape);
         Tensor attended = _attentionNorm.call(_dropout.call(_attention.call(context)) + x);
-        Neurons = F.gelu(_up.call(attended));
-        return _outputNorm.call(_dropout.call(_down.call(Neurons)) + attended);
+        Neurons = F.gelu(_up.call(attended)).MoveToOuterDisposeScope();
+        return _outputNorm.call(_dropout.call(_down.call(Neurons)) + attended).MoveToOuterDisposeScope();
     }
 
     public static Linear Linear(LanguageModel model, string name)
