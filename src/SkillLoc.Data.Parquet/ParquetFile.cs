@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using Parquet;
 using Parquet.Data;
@@ -12,6 +13,8 @@ namespace SkillLoc.Data.Parquet;
 internal sealed class ParquetFile : IDisposable
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private const int MaxFooterBytes = 1 << 26;
 
     private readonly ParquetReader _reader;
     private readonly IReadOnlyList<Field> _fields;
@@ -172,10 +175,20 @@ internal sealed class ParquetFile : IDisposable
 
         file.Position = file.Length - end.Length;
         file.ReadExactly(end);
-        file.Position = 0;
-        if (!end.EndsWith("PAR1"u8) || end[0] != 0)
+        long length = BinaryPrimitives.ReadUInt32LittleEndian(end[1..]),
+            footerStart = file.Length - 8 - length;
+        if (!end.EndsWith("PAR1"u8) || end[0] != 0 || footerStart < 4 || length > MaxFooterBytes)
         {
             throw new InvalidDataException($"{path}: the Parquet file is damaged or cut off: it does not end as such files do.");
+        }
+
+        byte[] footer = new byte[length];
+        file.Position = footerStart;
+        file.ReadExactly(footer);
+        file.Position = 0;
+        if (!CompactThrift.IsStruct(footer))
+        {
+            throw new InvalidDataException($"{path}: the Parquet file is damaged: what describes its columns is not complete.");
         }
     }
 

@@ -137,6 +137,22 @@ public sealed class ParquetTests : IDisposable
     }
 
     [Fact]
+    public void AListThatIsLongerThanTheFileIsRefused()
+    {
+        // The library read on behind the file's end, for ever.
+        byte[] file = File.ReadAllBytes(Oracles.PathOf("parquet", "hub.parquet"));
+        int list = file.AsSpan().IndexOf((byte[])[0x19, 0x1C, 0x18, 11, .. "huggingface"u8]) + 1;
+        byte[] endless = [.. file[..list], 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, .. file[(list + 1)..]];
+        BinaryPrimitives.WriteInt32LittleEndian(
+            endless.AsSpan(endless.Length - 8),
+            BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(file.Length - 8)) + 5
+        );
+        string path = _folder.PathOf("endless.parquet");
+        File.WriteAllBytes(path, endless);
+        Assert.Contains("not complete", Refused(path, Hub));
+    }
+
+    [Fact]
     public void MetadataThatStandTwiceAreRefused()
     {
         // In the words of Thrift's compact protocol: a list of one entry becomes one of two.
