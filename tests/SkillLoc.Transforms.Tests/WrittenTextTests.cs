@@ -78,8 +78,10 @@ public sealed class WrittenTextTests : IDisposable
     [Fact]
     public void WhatNobodyReadsIsNotComputed()
     {
+        // Rows of one length, which make one batch.
+        var row = new Toy.Row { Text = Toy.Texts[3], Numbers = [0, 0] };
         using TextScoringTransformer scorer = Scorer(Closed);
-        IDataView scored = scorer.Transform(Toy.Rows(_ml, 4));
+        IDataView scored = scorer.Transform(_ml.Data.LoadFromEnumerable(Enumerable.Repeat(row, 4)));
         var passes = new DecoderPasses(scorer.Classifier.Backbone);
         Assert.Equal(4, scored.GetColumn<int>("Id").Count());
         Assert.Equal((0, 0), passes.Take());
@@ -91,7 +93,7 @@ public sealed class WrittenTextTests : IDisposable
         Assert.InRange(steps, 2, 8);
 
         using PredictionEngine<Toy.Row, Toy.Scored> engine = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Scored>(scorer);
-        engine.Predict(new Toy.Row { Text = Toy.Texts[3] });
+        engine.Predict(row);
         Assert.Equal((1, 0), passes.Take());
     }
 
