@@ -25,7 +25,12 @@ internal static partial class Targets
                 using DisposeScope scope = NewDisposeScope();
                 SafetensorsWriter.Write(
                     path,
-                    [("a", ones(2, 3)), ("b", arange(5)), ("c", zeros(0, 3)), ("d", tensor(1.5f, ScalarType.Float16))],
+                    [
+                        ("a", ones(2, 3)),
+                        ("b", tensor((long[])[0, 1, 2, 3, 4])),
+                        ("c", zeros(0, 3)),
+                        ("d", tensor(1.5f, ScalarType.Float16)),
+                    ],
                     new Dictionary<string, string> { ["format"] = "pt" }
                 );
             }

@@ -217,7 +217,7 @@ public sealed partial class GraftMask : IDisposable
             if (pull is not null)
             {
                 // The penalty's slope in gamma: 1, or the side of 1/2 that gamma is on, away from which it moves.
-                update.add_(penalty == MaskPenalty.Shrink ? pull : pull.mul_(Soft(entry).Rsub(0.5).sign_()));
+                update.Add_(penalty == MaskPenalty.Shrink ? pull : pull.mul_(Soft(entry).Rsub(0.5).sign_()), 1);
             }
 
             Flip(entry, update, values => -values);
