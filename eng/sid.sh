@@ -9,7 +9,8 @@ if [ ! -e "$root/usr/lib/python3/dist-packages/transformers" ]; then
   "$here/eng/install.sh" debootstrap:debootstrap
   echo "[sid] making $root" >&2
   [ -e "$root/usr/bin/python3" ] || debootstrap --variant=minbase --include=ca-certificates,python3 sid "$root" >&2
-  unshare --mount sh -ec 'mount --bind /proc "$0/proc"; exec chroot "$0" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq &&
+  # A mirror may be a snapshot, whose date has passed.
+  unshare --mount sh -ec 'mount --bind /proc "$0/proc"; exec chroot "$0" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq -o Acquire::Check-Valid-Until=false &&
     apt-get install -y -qq --no-install-recommends libopenblas0-pthread python3-torch python3-transformers"' "$root" >&2
 fi
 # /proc and /sys: without them PyTorch takes its slowest code, for any processor. The environment of this shell stays outside.
