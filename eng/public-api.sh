@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/setup.sh
 [ $# -gt 0 ] || set -- Text Models Scoring Onnx Transforms Trainers Evaluators Checkpoints.MiniLM Data.Parquet Studies Reports
+dotnet build eng/packages.slnf -c Release -v quiet -clp:NoSummary -p:RunAnalyzers=false     # what each of them is built on
 for project; do echo '#nullable enable' >"src/SkillLoc.$project/PublicAPI.Unshipped.txt"; done
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

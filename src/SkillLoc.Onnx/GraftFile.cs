@@ -176,7 +176,7 @@ internal sealed class GraftFile
         where T : unmanaged
     {
         Tensor tensor = _tensors[name];
-        long count = tensor.Shape.Aggregate(1L, (product, size) => product * size);
+        Int128 count = tensor.Shape.Aggregate(Int128.One, (product, size) => product > int.MaxValue ? product : product * size);
         if (tensor.Type != type || count * sizeof(int) != tensor.Length)
         {
             throw Invalid($"tensor '{name}' is {tensor.Type} [{string.Join(", ", tensor.Shape)}] of {tensor.Length} bytes, not {type}");

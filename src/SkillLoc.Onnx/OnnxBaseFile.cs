@@ -29,8 +29,11 @@ internal sealed class OnnxBaseFile
         {
             if (number == Metadata)
             {
-                string[] pair = [.. Fields(content).Select(field => Encoding.UTF8.GetString(field.Bytes))];
-                metadata[pair[0]] = pair.Length > 1 ? pair[1] : "";
+                ILookup<int, string> pair = Fields(content).ToLookup(field => field.Number, field => Encoding.UTF8.GetString(field.Bytes));
+                if (!metadata.TryAdd(pair[1].LastOrDefault(""), pair[2].LastOrDefault("")))
+                {
+                    throw new InvalidDataException($"{source} is damaged: its metadata have '{pair[1].LastOrDefault("")}' twice.");
+                }
             }
         }
 
@@ -117,7 +120,11 @@ internal sealed class OnnxBaseFile
                     throw new InvalidDataException($"{_source}: '{tensor.Name}' is not of the size that the metadata say; it is damaged.");
                 }
 
-                weights.Add(tensor.Name, new(tensor.Shape, values));
+                if (!weights.TryAdd(tensor.Name, new(tensor.Shape, values)))
+                {
+                    throw new InvalidDataException($"{_source} has the weight '{tensor.Name}' twice; it is damaged.");
+                }
+
                 Write(output, Input, ValueInfo(tensor.Name, tensor.Shape));
             }
         }
@@ -182,7 +189,7 @@ internal sealed class OnnxBaseFile
         {
             return OnnxGraph.ReadTensor(content, _source);
         }
-        catch (InvalidProtocolBufferException error)
+        catch (Exception error) when (error is InvalidProtocolBufferException or DecoderFallbackException)
         {
             throw Damaged(error);
         }

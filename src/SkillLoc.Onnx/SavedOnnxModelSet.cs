@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using Microsoft.ML.Transforms;
 using SkillLoc.Transforms;
 
@@ -51,49 +50,16 @@ internal sealed record SavedOnnxModelSet
 
 /// <summary>Part of saved models: scores a row with the skill that it names, on ONNX Runtime.</summary>
 [CustomMappingFactoryAttribute(Contract)]
-public sealed class OnnxSkillScoringMapping : CustomMappingFactory<OnnxSkillScoringMapping.Input, ScoredRow>
+public sealed class OnnxSkillScoringMapping : CustomMappingFactory<SkillRow, ScoredRow>
 {
     internal const string Contract = "SkillLoc.OnnxScoreSkill";
 
     /// <inheritdoc/>
-    public override Action<Input, ScoredRow> GetMapping()
+    public override Action<SkillRow, ScoredRow> GetMapping()
     {
-        Current? current = null;
-        return (input, output) =>
-        {
-            // The state is one constant in every row; where it also lies in one place, this compares nothing.
-            Current? known = current;
-            if (known is null || !known.State.Span.SequenceEqual(input.State.Span))
-            {
-                current = known = new(input.State, SavedOnnxModelSet.Restored.Get(input.State.ToString()));
-            }
+        Action<SkillRow, ScoredRow> score = SkillCarrier.Mapping(SavedOnnxModelSet.Restored, set => set.Columns);
 
-            IRowScorer set = known.Set;
-            RowScores scores = set.Score([SkillCarrier.Row(known.Set.Columns, input.Text, input.TextPair, input.Skill)])[0];
-            output.Scores = scores.Values;
-            output.Label = scores.Label;
-        };
-    }
-
-    private sealed record Current(ReadOnlyMemory<char> State, OnnxGraftedModelSet Set);
-
-    /// <summary>The input columns.</summary>
-    public sealed class Input
-    {
-        /// <summary>The text.</summary>
-        [ColumnName(CarrierColumns.Text)]
-        public ReadOnlyMemory<char> Text { get; set; }
-
-        /// <summary>The second text; the first again if there is none.</summary>
-        [ColumnName(CarrierColumns.TextPair)]
-        public ReadOnlyMemory<char> TextPair { get; set; }
-
-        /// <summary>The skill's name.</summary>
-        [ColumnName(CarrierColumns.Skill)]
-        public ReadOnlyMemory<char> Skill { get; set; }
-
-        /// <summary>The state of the set.</summary>
-        [ColumnName(CarrierColumns.State)]
-        public ReadOnlyMemory<char> State { get; set; }
+        // A saved model names the assembly that this function is of, which must be the one with the contract.
+        return (input, output) => score(input, output);
     }
 }

@@ -2,7 +2,9 @@ using System.Text;
 using Google.Protobuf;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
 using SkillLoc.Models.Peft;
+using SkillLoc.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -78,6 +80,24 @@ internal static partial class Targets
         yield return new("onnx", Shape.Protobuf, [onnx], "x.onnx", bytes => OnnxCheckpoint.Parse(bytes, "x.onnx").Dispose())
         {
             Words = [.. new[] { "MatMul", "Add", "Constant", "encoder.layer.0.", "bert.", "value", "epsilon" }.Select(Utf8)],
+        };
+        yield return new("onnx-base", Shape.Protobuf, [OnnxBase()], "x.onnx", ReadOnnxBase)
+        {
+            Words =
+            [
+                .. new[]
+                {
+                    OnnxMetadata.Base,
+                    "weights",
+                    "derived",
+                    "parameter",
+                    "offset",
+                    "shape",
+                    "strides",
+                    "width",
+                    "max_length",
+                }.Select(Utf8),
+            ],
         };
         yield return new(
             "config",
@@ -260,6 +280,34 @@ internal static partial class Targets
         }
 
         static byte[] Packed(params int[] numbers) => [.. numbers.Select(number => (byte)number)];
+    }
+
+    /// <summary>A base model of grafts with one weight, which the graph has transposed.</summary>
+    private static byte[] OnnxBase()
+    {
+        var model = new OnnxBaseModel
+        {
+            EncoderFingerprint = new('a', 64),
+            MaxLength = 20,
+            Width = 2,
+            Dense = "",
+            Output = "classifier",
+            Weights = new Dictionary<string, OnnxWeight> { ["w.t"] = new("w", 0, [2, 3], [1, 2]) },
+            Derived = ["embeddings"],
+        };
+        byte[] weight = Message((1, new byte[] { 2, 3 }), (2, 1UL), (8, Utf8("w.t")), (9, new byte[2 * 3 * sizeof(float)]));
+        return Message((1, 8UL), (7, Message((5, weight))), (14, Message((1, Utf8(OnnxMetadata.Base)), (2, Utf8(model.ToJson())))));
+    }
+
+    private static void ReadOnnxBase(byte[] bytes)
+    {
+        var file = new OnnxBaseFile(bytes, "x.onnx");
+        foreach (OnnxWeight weight in file.Model.Weights.Values)
+        {
+            _ = weight.PlacesOf([0, 1, 5]);
+        }
+
+        _ = file.WithInputs(file.Model.Weights.Keys.ToHashSet(StringComparer.Ordinal), new Dictionary<string, OnnxInputWeight>());
     }
 
     /// <summary>A protobuf message of fields that are bytes, whole numbers or floats.</summary>

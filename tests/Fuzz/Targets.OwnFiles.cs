@@ -8,6 +8,7 @@ using SkillLoc.Models.Merging;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tuning;
+using SkillLoc.Onnx;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -53,6 +54,18 @@ internal static partial class Targets
                     HeadParameters = new Dictionary<string, TensorValues> { ["classifier.weight"] = new([2, 2], [1, 2, 3, 4]) },
                     Outside = GraftOutside.Zero,
                     Considered = ["w", "v"],
+                }.Save(path)
+        );
+        yield return Own(
+            "onnx-graft",
+            bytes => _ = GraftFile.Read(bytes, "x.safetensors"),
+            path =>
+                new Graft
+                {
+                    BaseFingerprint = new('a', 64),
+                    Settings = settings.ToJson(),
+                    Parts = [new("w", [1, 5, 9], [1, 2, 3])],
+                    HeadParameters = new Dictionary<string, TensorValues> { ["classifier.weight"] = new([2, 2], [1, 2, 3, 4]) },
                 }.Save(path)
         );
         yield return Own(

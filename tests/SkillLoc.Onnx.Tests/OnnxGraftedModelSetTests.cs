@@ -165,6 +165,11 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
             Says("base.onnx", () => OnnxGraftedModelSet.Load(Base, files));
         }
 
+        File.WriteAllBytes(Base, Replaced(whole, "\"width\": 48", "\"width\": -8"));
+        Says("width", () => OnnxGraftedModelSet.Load(Base, files));
+        File.WriteAllBytes(Base, Replaced(whole, "\"offset\": 0", "\"offset\":-1"));
+        Says("impossible shape", () => OnnxGraftedModelSet.Load(Base, files));
+
         using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), OnnxCases.Mask);
         classifier.SaveOnnx(Base);
         Says("OnnxBase.Save", () => OnnxGraftedModelSet.Load(Base, files));

@@ -43,19 +43,33 @@ internal static class SkillCarrier
             .Fit(EmptyInput(ml, columns, skillColumn));
     }
 
-    /// <summary>The values of a row in the order of a set's inputs.</summary>
-    /// <param name="columns">The set's columns.</param>
-    /// <param name="text">The text.</param>
-    /// <param name="textPair">The second text, which is left out where the set reads none.</param>
-    /// <param name="skill">The skill's name.</param>
-    public static RowTexts Row(
-        ScoringColumns columns,
-        ReadOnlyMemory<char> text,
-        ReadOnlyMemory<char> textPair,
-        ReadOnlyMemory<char> skill
-    ) =>
+    /// <summary>Scores rows with the set that their state restores, which is one constant in all of them.</summary>
+    /// <param name="restored">The restored sets by state.</param>
+    /// <param name="columnsOf">A set's columns.</param>
+    public static Action<SkillRow, ScoredRow> Mapping<T>(StateCache<T> restored, Func<T, ScoringColumns> columnsOf)
+        where T : class, IRowScorer
+    {
+        Current<T>? current = null;
+        return (input, output) =>
+        {
+            // Where the state also lies in one place, this compares nothing.
+            Current<T>? known = current;
+            if (known is null || !known.State.Span.SequenceEqual(input.State.Span))
+            {
+                current = known = new(input.State, restored.Get(input.State.ToString()));
+            }
+
+            RowScores scores = known.Set.Score([Row(columnsOf(known.Set), input)])[0];
+            output.Scores = scores.Values;
+            output.Label = scores.Label;
+        };
+    }
+
+    private static RowTexts Row(ScoringColumns columns, SkillRow input) =>
         new(
-            columns.TextPair is null ? [text.ToString(), skill.ToString()] : [text.ToString(), textPair.ToString(), skill.ToString()],
+            columns.TextPair is null
+                ? [input.Text.ToString(), input.Skill.ToString()]
+                : [input.Text.ToString(), input.TextPair.ToString(), input.Skill.ToString()],
             Position: null
         );
 
@@ -67,6 +81,8 @@ internal static class SkillCarrier
         schema[nameof(InputRow.Skill)].ColumnName = skillColumn;
         return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
     }
+
+    private sealed record Current<T>(ReadOnlyMemory<char> State, T Set);
 
     private sealed class InputRow
     {

@@ -6,6 +6,8 @@ namespace SkillLoc.Models.Classification;
 /// <summary>What an exported base model says of itself, for the grafts that it is scored with.</summary>
 internal sealed record OnnxBaseModel
 {
+    private const int MostWidth = 1 << 16;
+
     /// <summary>The fingerprint that grafts which read label words name; null for a model without language-model head.</summary>
     public string? Fingerprint { get; init; }
 
@@ -32,7 +34,17 @@ internal sealed record OnnxBaseModel
 
     /// <summary>Reads the JSON of <see cref="ToJson"/>.</summary>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public static OnnxBaseModel FromJson(string json, string source) => JsonText.Read<OnnxBaseModel>(json, source, JsonText.OwnFiles);
+    public static OnnxBaseModel FromJson(string json, string source)
+    {
+        OnnxBaseModel model = JsonText.Read<OnnxBaseModel>(json, source, JsonText.OwnFiles);
+        string? wrong =
+            model.Width is < 1 or > MostWidth ? $"the width is {model.Width}"
+            : model.MaxLength < 1 ? $"the most tokens are {model.MaxLength}"
+            : model.Weights.FirstOrDefault(weight => !weight.Value.IsPossible) is { Key: { } name }
+                ? $"the weight '{name}' has an impossible shape"
+            : null;
+        return wrong is null ? model : throw new InvalidDataException($"{source} is damaged: {wrong}.");
+    }
 
     /// <summary>The record as JSON.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.OwnFiles);
@@ -45,6 +57,15 @@ internal sealed record OnnxBaseModel
 /// <param name="Strides">How far apart in the parameter the tensor's scalars are, by dimension.</param>
 internal sealed record OnnxWeight(string Parameter, long Offset, IReadOnlyList<long> Shape, IReadOnlyList<long> Strides)
 {
+    /// <summary>Whether it is a view of a tensor that an array can hold, with nothing left out.</summary>
+    public bool IsPossible =>
+        this is { Parameter: not null, Shape: not null, Strides: not null }
+        && Offset >= 0
+        && Shape.Count == Strides.Count
+        && Shape.All(size => size is >= 0 and <= int.MaxValue)
+        && Strides.All(stride => stride >= 1)
+        && Shape.Aggregate(1d, (product, size) => product * size) <= int.MaxValue;
+
     /// <summary>The row-major places in the tensor of scalars of the parameter.</summary>
     /// <param name="scalars">Row-major places in the parameter.</param>
     /// <returns>A place for each; -1 where the tensor does not have it.</returns>
