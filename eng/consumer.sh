@@ -2,6 +2,7 @@
 # A stranger's program (tests/Consumer): with the packages that eng/pack.sh wrote, in artifacts/consumer, outside of the solution, it is
 # built from the README's snippet as that stands, trains and saves; a second program loads the model, and once more as a single file.
 # Leaves what they predict in artifacts/consumer/run: trained.tsv, loaded.tsv and single.tsv. The snippets of docs/components are compiled beside it.
+# The command skillloc is installed from its package and leaves inspected.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # A test runs this: no build server stays behind and holds its output open.
@@ -54,6 +55,11 @@ else
   cp tests/Consumer/rows.tsv "$run/train.tsv"
   cp tests/Consumer/rows.tsv "$run/test.tsv"
 fi
+# The command, from its package.
+dotnet tool install skillloc --tool-path "$consumer/tool" --source artifacts/packages --no-http-cache >/dev/null
+"$consumer/tool/skillloc" inspect models/mini-roberta >"$run/inspected.txt"
+rm -r "$consumer/tool"     # 1 GB
+
 cd "$run"
 export OMP_NUM_THREADS=1     # for a model this small threads would only wait for each other
 dotnet ../Train/bin/Release/net10.0/Train.dll

@@ -51,6 +51,16 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.Empty(Directory.EnumerateFiles(output, "*onnxruntime*", SearchOption.AllDirectories));
     }
 
+    /// <summary>Feeds such as nuget.org take packages of at most 250 MB.</summary>
+    [Fact]
+    public void TheCommandIsInstalledFromItsPackageAndRuns()
+    {
+        Assert.NotNull(programs);
+        string said = File.ReadAllText(Path.Join(StrangersPrograms.Packages, "..", "consumer", "run", "inspected.txt"));
+        Assert.StartsWith("models/mini-roberta: a checkpoint of roberta, RobertaForMaskedLM", said, StringComparison.Ordinal);
+        Assert.All(Directory.EnumerateFiles(StrangersPrograms.Packages), file => Assert.InRange(new FileInfo(file).Length, 1, 250_000_000));
+    }
+
     [Fact]
     public void ThePackageForAmdTurnsMklsFastCodeOn()
     {
