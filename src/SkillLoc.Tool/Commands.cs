@@ -3,6 +3,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Merging;
 using SkillLoc.Models.Peft;
+using SkillLoc.Models.Runtime;
 
 namespace SkillLoc.Tool;
 
@@ -35,6 +36,7 @@ internal static class Commands
 
     public static void Merge(string recipe, string folder, int? seed, string? shard)
     {
+        FreedMemory.MapLargeBlocks();
         var progress = new Line();
         MergeReport report = MergeRecipeFile
             .Load(recipe)
@@ -69,6 +71,7 @@ internal static class Commands
 
     public static void Convert(string source, string basis, string kind, string target)
     {
+        FreedMemory.MapLargeBlocks();
         bool isGraft = File.Exists(source);
         switch (kind)
         {

@@ -1,12 +1,9 @@
 using System.CommandLine;
 using SkillLoc;
-using SkillLoc.Models.Runtime;
 using SkillLoc.PublishedModels;
 using SkillLoc.Studies;
 using SkillLoc.Tool;
 using Spectre.Console;
-
-FreedMemory.MapLargeBlocks();
 
 // Plans and commands name checkpoints as well as folders.
 Checkpoints.Register();
