@@ -78,7 +78,7 @@ internal static class ParameterUpdate
         }
     }
 
-    /// <summary>AdamW (Loshchilov and Hutter 2019); bias corrections are included in the rate and in epsilon.</summary>
+    /// <summary>AdamW (Loshchilov and Hutter 2019).</summary>
     /// <param name="parameters">Parameters with moments.</param>
     /// <param name="rate">The learning rate.</param>
     /// <param name="decay">The decoupled weight decay.</param>
@@ -87,25 +87,26 @@ internal static class ParameterUpdate
     public static void AdamW(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update, double beta2 = Beta2)
     {
         using IDisposable noGradients = no_grad();
-        double correction = Math.Sqrt(1 - Math.Pow(beta2, update));
-        double pace = rate * correction / (1 - Math.Pow(Beta1, update));
-        foreach (TrainedParameter parameter in parameters)
+        using DisposeScope scope = NewDisposeScope();
+        foreach (
+            IGrouping<bool, TrainedParameter> group in parameters
+                .Where(parameter => parameter.Value.grad is not null)
+                .GroupBy(parameter => parameter.Decays)
+        )
         {
-            using DisposeScope scope = NewDisposeScope();
-            if (parameter.Value.grad is not { } gradient)
-            {
-                continue;
-            }
-
-            (Tensor first, Tensor second) = parameter.Moments!.Value;
-            if (decay > 0 && parameter.Decays)
-            {
-                parameter.Value.Mul_(1 - (rate * decay));
-            }
-
-            first.Mul_(Beta1).Add_(gradient, 1 - Beta1);
-            second.Mul_(beta2).Addcmul_(gradient, gradient, 1 - beta2);
-            parameter.Value.Addcdiv_(first, second.sqrt().Add_(Epsilon * correction), -pace);
+            TrainedParameter[] some = [.. group];
+            FusedAdamW.Update(
+                [.. some.Select(parameter => parameter.Value)],
+                [.. some.Select(parameter => parameter.Value.grad!)],
+                [.. some.Select(parameter => parameter.Moments!.Value.First)],
+                [.. some.Select(parameter => parameter.Moments!.Value.Second)],
+                update,
+                rate,
+                group.Key ? decay : 0,
+                Beta1,
+                beta2,
+                Epsilon
+            );
         }
     }
 
