@@ -39,7 +39,6 @@ public sealed class BadInputTests
             (() => Empty().Add("x", (IReadOnlyList<FaithfulnessCurve>)[]), "No curve"),
             (() => Empty().Add("x", (IReadOnlyList<PathBetween>)[]), "two models"),
             (() => Empty().Add("x", Samples.Matrix() with { Rows = [] }), "no row"),
-            (() => Empty().Add("x", Samples.Plane() with { X = [0] }), "two places"),
             (
                 () =>
                     Empty()

@@ -311,27 +311,6 @@ internal static class Samples
             IsAroundZero = true,
         };
 
-    public static LossPlane Plane(int size = 21) =>
-        new()
-        {
-            X = [.. Enumerable.Range(0, size).Select(i => (i * 2.0 / (size - 1)) - 0.5)],
-            Y = [.. Enumerable.Range(0, size).Select(i => (i * 2.0 / (size - 1)) - 0.5)],
-            Loss =
-            [
-                .. Enumerable
-                    .Range(0, size)
-                    .Select(i =>
-                        (double[])
-                            [
-                                .. Enumerable
-                                    .Range(0, size)
-                                    .Select(j => 0.3 + (Math.Sin(i / 4.0) * Math.Sin(i / 4.0)) + (Math.Pow(j - 8, 2) / 60)),
-                            ]
-                    ),
-            ],
-            Marks = [new("first", 0, 0), new("second", 1, 0), new("third", 0.4, 1)],
-        };
-
     /// <summary>A report with every kind of result.</summary>
     public static ReportBuilder Everything(string title = "All pictures")
     {
@@ -400,7 +379,18 @@ internal static class Samples
                 beside: Elsewhere(seeds)
             )
             .Add("Task vectors", Matrix(6))
-            .Add("Loss plane", Plane());
+            .Add("Merge", Merging.Merge())
+            .Add(
+                "Merges",
+                new Dictionary<string, IReadOnlyList<MergeMetrics>>
+                {
+                    ["mean"] = [Merging.Merge(0.8, forecast: false), Merging.Merge(0.75, forecast: false)],
+                    ["ties"] = [Merging.Merge(0.9, forecast: false), Merging.Merge(0.85, forecast: false)],
+                }
+            )
+            .Add("Interference", Merging.Forecast(5))
+            .Add("Loss plane", Planes.Through())
+            .Add("Random plane", Planes.Around());
     }
 
     private sealed class Row
