@@ -3,6 +3,7 @@ using SkillLoc;
 using SkillLoc.Models.Runtime;
 using SkillLoc.PublishedModels;
 using SkillLoc.Studies;
+using SkillLoc.Terminal;
 using SkillLoc.Tool;
 using Spectre.Console;
 
