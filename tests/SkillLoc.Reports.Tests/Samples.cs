@@ -311,6 +311,28 @@ internal static class Samples
             IsAroundZero = true,
         };
 
+    public static CheckpointDistanceMetrics Distances()
+    {
+        CheckpointDistanceEntry[] parameters =
+        [
+            new("Embeddings", -1, "roberta.embeddings.word_embeddings.weight", 900, 3, 0.1, 0.8),
+            .. from layer in Enumerable.Range(0, 3)
+            from kind in (string[])["attention.self.query.weight", "output.dense.weight", "output.dense.bias"]
+            select new CheckpointDistanceEntry("Layer", layer, kind, 100, 1 + layer, (1 + layer) / 10.0, 0.9 - (0.1 * layer)),
+        ];
+        return new()
+        {
+            Whole = new("", -1, "", 1800, 6, 6 / Math.Sqrt(1800), 0.75),
+            Parameters = parameters,
+            Layers =
+            [
+                parameters[0],
+                .. parameters.Where(entry => entry.Kind == "output.dense.weight").Select(entry => entry with { Kind = "" }),
+            ],
+            Kinds = [],
+        };
+    }
+
     /// <summary>A report with every kind of result.</summary>
     public static ReportBuilder Everything(string title = "All pictures")
     {
@@ -389,6 +411,7 @@ internal static class Samples
                 }
             )
             .Add("Interference", Merging.Forecast(5))
+            .Add("Distance", Distances())
             .Add("Loss plane", Planes.Through())
             .Add("Random plane", Planes.Around());
     }
