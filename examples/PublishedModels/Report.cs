@@ -60,7 +60,7 @@ public sealed class Report(
                     : $"{Percent(point.FineTuned.Average())} ({Percent(point.FineTuned.Min())} to {Percent(point.FineTuned.Max())})";
             text.AppendLine(
                 CultureInfo.InvariantCulture,
-                $"| {point.Method} | {point.T:0.0} | {point.Pooling} | {Percent(point.Paraphrases)} | {Percent(point.Questions)} | {tuned} |"
+                $"| {point.Method} | {point.T:0.0#} | {point.Pooling} | {Percent(point.Paraphrases)} | {Percent(point.Questions)} | {tuned} |"
             );
         }
 

@@ -50,7 +50,10 @@ internal static class DistancePictures
             means,
             Heat.Over("root of the mean square", means.Cast<double>(), low: 0),
             (row, column) => double.IsFinite(means[row, column]) ? means[row, column].ToString("G2", CultureInfo.InvariantCulture) : ""
-        );
+        ) with
+        {
+            Provenance = Provenance.WeightsAlone,
+        };
         CheckpointDistanceEntry[] layers = [.. distances.Layers];
         if (layers.Length == 0)
         {
@@ -76,7 +79,10 @@ internal static class DistancePictures
                 chart.Line([.. names.Select((_, i) => (double)i)], [.. layers.Select(entry => entry.Cosine)], 0);
                 return chart;
             }
-        );
+        )
+        {
+            Provenance = Provenance.WeightsAlone,
+        };
     }
 
     private static ParameterPlace PlaceOf(CheckpointDistanceEntry entry) =>

@@ -178,6 +178,7 @@ internal static class MergePictures
                 double.IsFinite(clashes[row, column]) ? (100 * clashes[row, column]).ToString("0.##", CultureInfo.InvariantCulture) : ""
         ) with
         {
+            Provenance = Provenance.WeightsAlone,
             Table = Table.Of(
                 ["Place", "Module", "Scalars", "Clash", "Movement", "ClashTimesMovement", "Against", "LosesMost", .. models],
                 cells.Select(cell =>
@@ -216,7 +217,10 @@ internal static class MergePictures
             models,
             lost,
             Heat.Over("share against the sum", lost.Cast<double>(), low: 0)
-        );
+        ) with
+        {
+            Provenance = Provenance.WeightsAlone,
+        };
 
         double Share(MergeForecastCell cell) => cell.Movement.Sum() / total;
 
