@@ -15,8 +15,11 @@ public sealed record ExperimentPlan
     /// <summary>What all ends of the experiment have in common.</summary>
     public EndPlan Both { get; init; } = new();
 
-    /// <summary>The pairs.</summary>
+    /// <summary>The pairs; there may be none where there are planes.</summary>
     public required IReadOnlyList<PairPlan> Pairs { get; init; }
+
+    /// <summary>Planes through three ends, on the plan's checkpoint or the ends' own.</summary>
+    public IReadOnlyList<PlanePlan> Planes { get; init; } = [];
 
     /// <summary>Pre-training steps of bases, on each of which all pairs are made; none takes the plan's checkpoint.</summary>
     public IReadOnlyList<int> Bases { get; init; } = [];

@@ -10,7 +10,7 @@ using TorchSharp.Modules;
 
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>Measures pairs of ends: the line between them, a curve, a mixture.</summary>
+/// <summary>Measures pairs of ends: the line between them, a curve, a mixture; and planes through three.</summary>
 internal sealed class PairMeasures(MLContext ml, StudyPlan plan, StudyData data, Ends ends, RunContext context)
 {
     private readonly MLContext _ml = ml;
@@ -44,6 +44,33 @@ internal sealed class PairMeasures(MLContext ml, StudyPlan plan, StudyData data,
             ),
         ];
         return new(paths, pair.Experiment.Knowledge ? Forgetting(pair, first, second) : null);
+    }
+
+    /// <summary>The plane through three ends, on the task of the first.</summary>
+    public PlaneResult Plane(Plane plane)
+    {
+        using TextScoringTransformer first = ends.Load(plane.Ends[0], context.FilesOf),
+            second = ends.Load(plane.Ends[1], context.FilesOf, first),
+            third = ends.Load(plane.Ends[2], context.FilesOf, first);
+        LossPlaneMetrics metrics = _ml.SkillLoc()
+            .Connectivity.EvaluateLossPlane(
+                new LossPlaneEvaluator.Options
+                {
+                    First = first,
+                    Second = second,
+                    Third = third,
+                    Data = _data.Test(plane.Ends[0].Task),
+                    Names =
+                        plane.Ends.DistinctBy(end => end.Seed).Count() == 3
+                            ? [.. plane.Ends.Select(end => FormattableString.Invariant($"seed {end.Seed}"))]
+                            : null,
+                    NumberOfPoints = plane.Plan.Points,
+                    Margin = plane.Plan.Margin,
+                    CancellationToken = _stop,
+                }
+            );
+        metrics.Save(context.Files);
+        return new(plane.Experiment.Name, plane.Method, plane.Plan.Name, metrics);
     }
 
     /// <summary>A curve between the ends.</summary>

@@ -26,17 +26,23 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         {
             Directory.CreateDirectory(Path.Combine(folder, experiment.Key));
             AtomicFile.WriteText(Path.Combine(folder, experiment.Key, "points.csv"), PointsCsv(experiment));
-            Pictures([experiment]).SaveFiles(Path.Combine(folder, experiment.Key));
+            Pictures([experiment], []).SaveFiles(Path.Combine(folder, experiment.Key));
         }
 
-        if (result.Paths.Count > 0)
+        foreach (IGrouping<string, PlaneResult> experiment in result.Planes.GroupBy(plane => plane.Experiment, StringComparer.Ordinal))
         {
-            Pictures(result.Paths.GroupBy(path => path.Experiment, StringComparer.Ordinal)).Save(Path.Combine(folder, "report.html"));
+            Pictures([], experiment).SaveFiles(Path.Combine(folder, experiment.Key, "planes"));
+        }
+
+        if (result.Paths.Count + result.Planes.Count > 0)
+        {
+            Pictures(result.Paths.GroupBy(path => path.Experiment, StringComparer.Ordinal), result.Planes)
+                .Save(Path.Combine(folder, "report.html"));
         }
     }
 
-    /// <summary>Loss and metric along the paths of each experiment.</summary>
-    public static ReportBuilder Pictures(IEnumerable<IGrouping<string, PathResult>> experiments)
+    /// <summary>Loss and metric along the paths of each experiment, and over its planes.</summary>
+    public static ReportBuilder Pictures(IEnumerable<IGrouping<string, PathResult>> experiments, IEnumerable<PlaneResult> planes)
     {
         ReportBuilder pictures = new MLContext()
             .SkillLoc()
@@ -62,6 +68,11 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             pictures.Add(experiment.Key, paths);
         }
 
+        foreach (PlaneResult plane in planes)
+        {
+            pictures.Add($"{plane.Experiment}, {plane.Method}: {plane.Name}", plane.Plane);
+        }
+
         return pictures;
     }
 
@@ -85,7 +96,24 @@ public sealed class Report(StudyPlan plan, StudyResult result)
                 text.AppendLine(experiment.Question).AppendLine();
             }
 
-            Table(text, result.Paths.Where(path => path.Experiment == experiment.Name && !path.IsCurve));
+            if (experiment.Pairs.Count > 0)
+            {
+                Table(text, result.Paths.Where(path => path.Experiment == experiment.Name && !path.IsCurve));
+            }
+
+            foreach (PlaneResult plane in result.Planes.Where(plane => plane.Experiment == experiment.Name))
+            {
+                text.AppendLine(
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"The plane through {plane.Name}, {plane.Method}: over {plane.Plane.Points.Count} points the loss is "
+                                + $"{plane.Plane.Points.Min(point => point.Loss):0.000} to {plane.Plane.Points.Max(point => point.Loss):0.000}; "
+                                + $"of the ends {string.Join(", ", plane.Plane.Marks.Select(mark => mark.Loss.ToString("0.000", CultureInfo.InvariantCulture)))}."
+                        )
+                    )
+                    .AppendLine();
+            }
+
             if (Boundaries(experiment) is { Length: > 0 } boundaries)
             {
                 text.Append(boundaries).AppendLine();

@@ -49,7 +49,14 @@ public sealed class Study : IStudy
     public IReadOnlyList<StudyRun> Plan()
     {
         Pair[] pairs = [.. Pairs()];
-        EndSettings[] ends = [.. pairs.SelectMany(pair => new[] { pair.First, pair.Second }).DistinctBy(Ends.NameOf)];
+        Plane[] planes = [.. Planes()];
+        EndSettings[] ends =
+        [
+            .. pairs
+                .SelectMany(pair => new[] { pair.First, pair.Second })
+                .Concat(planes.SelectMany(plane => plane.Ends))
+                .DistinctBy(Ends.NameOf),
+        ];
         return
         [
             .. ends.Select(end => end.PretrainingSteps).OfType<int>().Distinct().Order().Select(BaseRun),
@@ -60,6 +67,7 @@ public sealed class Study : IStudy
                 .DistinctBy(Ends.NameOf)
                 .Select(end => EndRun(Ends.CartographyOf(end), end, context => _ends.Value.Record(end, context))),
             .. pairs.Select(LineRun),
+            .. planes.Select(PlaneRun),
             .. Methods().SelectMany(CurveRuns),
             .. Methods().SelectMany(MixtureRuns),
         ];
@@ -81,7 +89,8 @@ public sealed class Study : IStudy
                     .Distinct()
                     .Order()
                     .Select(steps => results.Get<BaseResult>(Bases.NameOf(steps))),
-            ]
+            ],
+            [.. Planes().Select(plane => results.Get<PlaneResult>(plane.Run))]
         );
     }
 
@@ -95,6 +104,11 @@ public sealed class Study : IStudy
             Copy(results.FilesOf(pair.Line), Path.Combine(folder, pair.Experiment.Name, pair.Method, pair.Name));
         }
 
+        foreach (Plane plane in Planes())
+        {
+            Copy(results.FilesOf(plane.Run), Path.Combine(folder, plane.Experiment.Name, plane.Method, plane.Plan.Name));
+        }
+
         foreach (string name in CurveNames())
         {
             PathResult curve = results.Get<PathResult>(name);
@@ -103,6 +117,8 @@ public sealed class Study : IStudy
     }
 
     private IEnumerable<Pair> Pairs() => _plan.Experiments.SelectMany(experiment => Pair.Of(experiment, _plan));
+
+    private IEnumerable<Plane> Planes() => _plan.Experiments.SelectMany(experiment => Plane.Of(experiment, _plan));
 
     /// <summary>The lines of each method; experiments may have pairs in common.</summary>
     private IEnumerable<IGrouping<string, Pair>> Methods() =>
@@ -143,6 +159,21 @@ public sealed class Study : IStudy
         )
         {
             After = [.. EndsOf(pair), .. pair.Experiment.Knowledge ? [Ends.CartographyOf(pair.First)] : Array.Empty<string>()],
+        };
+
+    private StudyRun PlaneRun(Plane plane) =>
+        new(
+            plane.Run,
+            new
+            {
+                Data = _data.Value.Fingerprint(plane.Ends[0].Task),
+                plane.Plan.Points,
+                plane.Plan.Margin,
+            },
+            context => On(context).Plane(plane)
+        )
+        {
+            After = [.. plane.Ends.SelectMany(end => Bases.RunsOf(end.PretrainingSteps).Append(Ends.NameOf(end))).Distinct()],
         };
 
     private IEnumerable<StudyRun> CurveRuns(IGrouping<string, Pair> method) =>

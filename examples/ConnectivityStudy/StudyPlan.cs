@@ -120,7 +120,15 @@ public sealed record StudyPlan
                 $"calls an experiment '{name}', which is the name of a folder of the study's own"
             );
             Names($"pair of {name}", experiment.Pairs.Select(pair => pair.Name));
-            Require(experiment.Methods.Count > 0 && experiment.Pairs.Count > 0, $"gives {name} no methods or no pairs");
+            Names($"plane of {name}", experiment.Planes.Select(plane => plane.Name));
+            Require(
+                experiment.Methods.Count > 0 && experiment.Pairs.Count + experiment.Planes.Count > 0,
+                $"gives {name} no methods, or neither pairs nor planes"
+            );
+            Require(
+                experiment.Planes.All(plane => plane is { Ends.Count: 3, Points: > 1, Margin: >= 0 }),
+                $"needs for each plane of {name} three ends, 2 points or more and a margin of 0 or more"
+            );
             Require((experiment.Points ?? plan.Points) > 1, $"needs 2 points or more for {name}");
             foreach (string method in experiment.Methods.Where(method => !plan.Methods.ContainsKey(method)))
             {
@@ -128,7 +136,10 @@ public sealed record StudyPlan
             }
 
             foreach (
-                EndPlan end in experiment.Pairs.SelectMany(pair => new[] { pair.First, pair.Second }).Select(end => end.Or(experiment.Both))
+                EndPlan end in experiment
+                    .Pairs.SelectMany(pair => new[] { pair.First, pair.Second })
+                    .Concat(experiment.Planes.SelectMany(plane => plane.Ends))
+                    .Select(end => end.Or(experiment.Both))
             )
             {
                 Require(end.Task is not null, $"has ends of {name} without a task");

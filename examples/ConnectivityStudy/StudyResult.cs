@@ -5,9 +5,11 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Forgetting">What lines forget.</param>
 /// <param name="Mixtures">Mixtures of ends.</param>
 /// <param name="Bases">What was pre-trained.</param>
+/// <param name="Planes">Planes through three ends.</param>
 public sealed record StudyResult(
     IReadOnlyList<PathResult> Paths,
     IReadOnlyList<ForgettingResult> Forgetting,
     IReadOnlyList<MixtureResult> Mixtures,
-    IReadOnlyList<BaseResult> Bases
+    IReadOnlyList<BaseResult> Bases,
+    IReadOnlyList<PlaneResult> Planes
 );

@@ -1,29 +1,48 @@
 using System.Diagnostics;
+using System.Globalization;
+using SkillLoc.Studies;
+using SkillLoc.Terminal;
 using SkillLoc.Trainers;
 using Spectre.Console;
 
 namespace SkillLoc.Demo;
 
-/// <summary>Shows what is going on: bars on a terminal, a line now and then where output is redirected.</summary>
-public sealed class ConsoleProgress
+/// <summary>Shows what is going on as one page on a terminal; where output is redirected there are results only.</summary>
+/// <param name="console">The console.</param>
+public sealed class ConsoleProgress(IAnsiConsole console)
 {
-    private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(5);
+    private LivePage? _page;
+    private TextWriter _messages = TextWriter.Null;
+    private int _done,
+        _steps;
 
-    private readonly TextWriter _output;
-    private readonly IAnsiConsole _console;
-    private readonly bool _hasTerminal;
+    /// <summary>This process's console.</summary>
+    public static ConsoleProgress OfTerminal() =>
+        new(
+            AnsiConsole.Create(
+                new AnsiConsoleSettings { Interactive = Console.IsOutputRedirected ? InteractionSupport.No : InteractionSupport.Detect }
+            )
+        );
 
-    /// <param name="output">Where it is told instead of the console.</param>
-    public ConsoleProgress(TextWriter? output = null)
+    public void Show(Table table) => console.Write(table);
+
+    public void Say(string line) => console.Profile.Out.Writer.WriteLine(line);
+
+    /// <summary>Does some work of so many steps, and shows it meanwhile.</summary>
+    public void Work(int steps, Action work)
     {
-        _output = output ?? Console.Out;
-        _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(_output) });
-        _hasTerminal = output is null && !Console.IsOutputRedirected && _console.Profile.Capabilities.Interactive;
+        (_done, _steps) = (0, steps);
+        LivePage.Show(
+            console,
+            new LivePage("steps"),
+            (page, messages) =>
+            {
+                (_page, _messages) = (page, messages);
+                work();
+                return true;
+            }
+        );
     }
-
-    public void Show(Table table) => _console.Write(table);
-
-    public void Say(string line) => _output.WriteLine(line);
 
     public void Step(string title, Action work) =>
         Step(
@@ -40,48 +59,30 @@ public sealed class ConsoleProgress
     public T Step<T>(string title, Func<IProgress<TrainingProgress>, T> work)
     {
         var clock = Stopwatch.StartNew();
-        var lines = new Lines(title, _output);
-        T result = _hasTerminal ? WithBar(title, work) : work(lines);
-        Say($"{title}: {lines.Last ?? "done"} ({clock.Elapsed.TotalSeconds:F1} s)");
+        Tell(title, null);
+        T result = work(new Training(at => Tell(title, new(at.Step, at.Steps, at.Loss))));
+        _done++;
+        _messages.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{title}: {clock.Elapsed.TotalSeconds:F1} s"));
+        Tell(null, null);
         return result;
     }
 
-    private T WithBar<T>(string title, Func<IProgress<TrainingProgress>, T> work) =>
-        _console
-            .Progress()
-            .AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context => work(new Bar(title, context.AddTask(title, autoStart: true))));
-
-    private static string Text(TrainingProgress progress) =>
-        $"{progress.Step}/{progress.Steps}, loss {progress.Loss:F3}, metric {progress.Metric:F3}, {progress.RowsPerSecond:F0} rows/s";
-
-    private sealed class Bar(string title, ProgressTask task) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value)
-        {
-            task.MaxValue = value.Steps;
-            task.Value = value.Step;
-            task.Description = Markup.Escape($"{title}: {Text(value)}");
-        }
-    }
-
-    private sealed class Lines(string title, TextWriter output) : IProgress<TrainingProgress>
-    {
-        private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
-
-        public string? Last { get; private set; }
-
-        public void Report(TrainingProgress value)
-        {
-            Last = Text(value);
-            if (_sinceLine.Elapsed < BetweenLines)
+    private void Tell(string? title, RunStep? step) =>
+        _page?.Report(
+            new()
             {
-                return;
+                Study = "demo",
+                Runs = _steps,
+                Done = _done,
+                Failed = 0,
+                DoneHere = _done,
+                Run = title,
+                Step = step,
             }
+        );
 
-            output.WriteLine($"{title}: {Last}");
-            _sinceLine.Restart();
-        }
+    private sealed class Training(Action<TrainingProgress> tell) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => tell(value);
     }
 }

@@ -126,7 +126,7 @@ command.SetAction(arguments =>
                 Command = args.Length == 0 ? "make demo" : $"make demo ARGS=\"{string.Join(' ', args)}\"",
             };
             CheckpointFolder.CheckWritable(Path.Combine(options.Output, "fine-tuned"));
-            new SkillLocalization(options, new ConsoleProgress(), stop).Run();
+            new SkillLocalization(options, ConsoleProgress.OfTerminal(), stop).Run();
             return 0;
         }
         catch (Exception error)

@@ -19,15 +19,18 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
     public void Run()
     {
         var results = new Results(_ml);
-        foreach (int seed in options.Seeds)
-        {
-            if (options.Seeds.Length > 1)
-            {
-                console.Say($"Seed {seed}");
-            }
 
-            Run(seed, results);
-        }
+        // Data, fine-tuning and measuring, two for each graft, and the explanations of the first seed.
+        console.Work(
+            (options.Seeds.Length * (3 + (2 * options.Sparsities.Length))) + 1,
+            () =>
+            {
+                foreach (int seed in options.Seeds)
+                {
+                    Run(seed, results);
+                }
+            }
+        );
 
         results.Save(Path.Combine(options.Output, "results.tsv"));
         console.Show(results.Table());
@@ -54,7 +57,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
 
     private void Run(int seed, Results results)
     {
-        DemoData data = console.Step("Reading the data", () => Read(seed));
+        string of = options.Seeds.Length > 1 ? $"seed {seed}, " : "";
+        DemoData data = console.Step(of + "reading the data", () => Read(seed));
 
         // A label becomes a key, a model scores the text, and the key that it predicts becomes a label again.
         ValueToKeyMappingEstimator keys = _ml.Transforms.Conversion.MapValueToKey("Label");
@@ -64,7 +68,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(seed, epochs: 0)))
             .Fit(data.Train);
         using TransformerChain<TextScoringTransformer> fineTuned = console.Step(
-            "Fine-tuning",
+            of + "fine-tuning",
             progress => keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(seed, options.Epochs, validation, progress))).Fit(data.Train)
         );
         StopSignals.ThrowIfCut(StatePath(seed, "fine-tuning"), stop);
@@ -75,7 +79,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         Pictures? pictures = seed == options.Seeds[0] ? new(_ml, options, data.Tests[0], seed) : null;
         IReadOnlyList<IDataView> reference = results.Reference(data.Tests, fineTuned);
         console.Step(
-            "Measuring both",
+            of + "measuring both",
             () =>
             {
                 Measure("zero-shot", preTrained, changed: 0, share: 0, path: null);
@@ -86,7 +90,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         foreach (double sparsity in options.Sparsities)
         {
             using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step(
-                $"Grafting, sparsity {sparsity}",
+                $"{of}grafting, sparsity {sparsity}",
                 progress =>
                     keys.Append(_ml.SkillLoc().GraftMask(Grafting(seed, fineTuned.LastTransformer, sparsity, validation, progress)))
                         .Append(answers)
@@ -97,11 +101,11 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             string path = GraftPath(seed, sparsity);
             scorer.SaveGraft(path);
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(seed, sparsity));
-            console.Step("Measuring it", () => Measure($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, path));
+            console.Step(of + "measuring it", () => Measure($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, path));
             if (sparsity == options.Sparsities[options.Sparsities.Length / 2] && pictures is not null)
             {
                 IDataView test = keys.Fit(data.Train).Transform(data.Tests[0].Rows);
-                console.Step("Explaining it", () => pictures.AddGraft($"graft {sparsity}", scorer, test, stop));
+                console.Step(of + "explaining it", () => pictures.AddGraft($"graft {sparsity}", scorer, test, stop));
             }
         }
 

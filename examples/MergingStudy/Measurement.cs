@@ -15,6 +15,9 @@ public sealed record Measurement
     /// <summary>The task.</summary>
     public required string Task { get; init; }
 
+    /// <summary>Number of test rows; 0 in results that were measured before they had it.</summary>
+    public long Count { get; init; }
+
     /// <summary>The accuracy on test rows.</summary>
     public required double Accuracy { get; init; }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using SkillLoc.Evaluators;
 using SkillLoc.Reports;
 
 namespace SkillLoc.MergingStudy;
@@ -6,54 +7,46 @@ namespace SkillLoc.MergingStudy;
 /// <summary>The measurements as a report with pictures.</summary>
 internal static class Pictures
 {
-    /// <summary>Models against tasks: what they achieve, what goes against the merge, and what the weights foretold.</summary>
+    /// <summary>Models against tasks: what they achieve, what share that is, and what the weights foretold.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="measurements">What was measured.</param>
     public static ReportBuilder Of(StudyPlan plan, IReadOnlyList<Measurement> measurements)
     {
-        string[] tasks = [.. plan.Tasks.Select(task => task.Name)],
-            models = [.. measurements.Select(each => each.Model).Distinct()];
+        var merges = new OrderedDictionary<string, IReadOnlyList<MergeMetrics>>(StringComparer.Ordinal);
+        foreach (IGrouping<string, Measurement> model in measurements.GroupBy(each => each.Model, StringComparer.Ordinal))
+        {
+            merges.Add(
+                model.Key,
+                [.. model.GroupBy(each => each.Seed).Select(seed => new MergeMetrics { Tasks = [.. seed.Select(Entry)], Forecast = null })]
+            );
+        }
+
         return new MLContext()
             .SkillLoc()
             .Report(
                 "Merging",
-                "Models that were fine-tuned on one task each, and merges of them, measured on test rows; means over the seeds.",
-                new Provenance
-                {
-                    Rows = "test rows of each task",
-                    Seeds = [.. plan.Seeds],
-                    Chosen = "states of training and parameters of methods, on dev rows",
-                }
+                "Models that were fine-tuned on one task each, and merges of them, measured on test rows.",
+                new Provenance { Seeds = [.. plan.Seeds], Chosen = "states of training and parameters of methods, on dev rows" }
             )
-            .Add("Accuracy", Matrix("accuracy", each => each.Accuracy))
-            .Add("Calibration", Matrix("expected calibration error", each => each.CalibrationError))
-            .Add("Agreement with the single models", Matrix("agreement", each => each.Agreement))
-            .Add("Interference", Matrix("share of the movement against the sum", each => each.Interference))
-            .Add("Forecast", Matrix("loss that the weights foretell", each => each.ForecastLoss));
+            .Add("Merges beside the single models", merges);
 
-        NamedMatrix Matrix(string measure, Func<Measurement, double> of) =>
-            new()
-            {
-                Measure = measure,
-                RowsAre = "model",
-                ColumnsAre = "task",
-                Rows = models,
-                Columns = tasks,
-                Values =
-                [
-                    .. models.Select(model =>
-                        (IReadOnlyList<double>)
-                            [
-                                .. tasks.Select(task =>
-                                    measurements
-                                        .Where(each => each.Model == model && each.Task == task)
-                                        .Select(of)
-                                        .DefaultIfEmpty(double.NaN)
-                                        .Average()
-                                ),
-                            ]
-                    ),
-                ],
-            };
+        MergeMetricsEntry Entry(Measurement each)
+        {
+            Measurement single = measurements.First(other =>
+                (other.Model, other.Task, other.Seed) == (Report.Single, each.Task, each.Seed)
+            );
+            return new(
+                each.Task,
+                each.Count,
+                single.Accuracy,
+                each.Accuracy,
+                each.Accuracy / single.Accuracy,
+                single.CalibrationError,
+                each.CalibrationError,
+                each.Agreement,
+                each.Interference,
+                each.ForecastLoss
+            );
+        }
     }
 }

@@ -9,7 +9,9 @@ namespace SkillLoc.MergingStudy;
 /// <summary>The measurements as tables: every one of them as CSV, their means over seeds as Markdown.</summary>
 public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measurements)
 {
-    private const string Single = "single models";
+    /// <summary>What the single models are called.</summary>
+    internal const string Single = "single models";
+
     private const string PreTrained = "pre-trained";
 
     /// <summary>Writes <c>results.csv</c>, <c>results.md</c>, and <c>report.html</c> with its pictures as files.</summary>

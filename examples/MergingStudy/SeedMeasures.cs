@@ -257,6 +257,7 @@ internal sealed class SeedMeasures(MLContext ml, StudyPlan plan, IReadOnlyList<K
                         Model = name,
                         Choice = choice,
                         Task = task.Task,
+                        Count = task.Count,
                         Accuracy = task.Accuracy,
                         CalibrationError = task.ExpectedCalibrationError,
                         Agreement = task.Agreement,

@@ -9,7 +9,7 @@ Option<string> data = new("--data")
 };
 Option<string> output = new("--output")
 {
-    Description = "where tables, picture and merged models go",
+    Description = "where tables, report and merged models go",
     DefaultValueFactory = _ => "artifacts/published-models",
 };
 Option<int> points = new("--points") { Description = "points of the path, both models among them", DefaultValueFactory = _ => 11 };
@@ -38,10 +38,11 @@ command.SetAction(given =>
             string folder = given.GetValue(output)!;
             Directory.CreateDirectory(folder);
             var walk = new Walk(given.GetValue(data)!, folder, given.GetValue(texts), given.GetValue(rows), given.GetValue(seeds), stop);
-            var report = new Report(walk.Distances(), walk.Run(given.GetValue(points)));
+            string command = args.Length == 0 ? "make published-models" : $"make published-models ARGS=\"{string.Join(' ', args)}\"";
+            var report = new Report(walk.Distances(), walk.Run(given.GetValue(points)), walk.Sentences, walk.Questions, command);
             report.Save(folder);
             Console.WriteLine(report.Markdown());
-            Console.WriteLine($"Written to {folder}: results.md and published-models.svg.");
+            Console.WriteLine($"Written to {folder}: results.md, report.html and pictures.");
             return 0;
         }
         catch (Exception error)

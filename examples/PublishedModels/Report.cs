@@ -1,25 +1,33 @@
 using System.Globalization;
 using System.Text;
-using ScottPlot;
-using SkiaSharp;
+using Microsoft.ML;
 using SkillLoc.Evaluators;
+using SkillLoc.Reports;
 
 namespace SkillLoc.PublishedModels;
 
-/// <summary>What was measured, as tables and as a picture.</summary>
-public sealed class Report(CheckpointDistanceMetrics distances, IReadOnlyList<PathPoint> points)
+/// <summary>What was measured, as tables and as pictures.</summary>
+/// <param name="distances">How far the models are apart.</param>
+/// <param name="points">The path.</param>
+/// <param name="sentences">Number of sentences whose paraphrases are looked for.</param>
+/// <param name="questions">Number of questions.</param>
+/// <param name="command">The command that repeats it.</param>
+public sealed class Report(
+    CheckpointDistanceMetrics distances,
+    IReadOnlyList<PathPoint> points,
+    int sentences,
+    int questions,
+    string command
+)
 {
-    private const int Width = 440,
-        Height = 340;
-
-    private static readonly ScottPlot.Palettes.ColorblindFriendly Colours = new();
-
-    /// <summary>Writes <c>results.md</c> and <c>published-models.svg</c>.</summary>
+    /// <summary>Writes <c>results.md</c>, and <c>report.html</c> with its pictures as files.</summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void Save(string folder)
     {
         File.WriteAllText(Path.Join(folder, "results.md"), Markdown());
-        File.WriteAllText(Path.Join(folder, "published-models.svg"), Svg());
+        ReportBuilder pictures = Pictures();
+        pictures.Save(Path.Join(folder, "report.html"));
+        pictures.SaveFiles(Path.Join(folder, "pictures"));
     }
 
     /// <summary>The tables.</summary>
@@ -52,7 +60,7 @@ public sealed class Report(CheckpointDistanceMetrics distances, IReadOnlyList<Pa
                     : $"{Percent(point.FineTuned.Average())} ({Percent(point.FineTuned.Min())} to {Percent(point.FineTuned.Max())})";
             text.AppendLine(
                 CultureInfo.InvariantCulture,
-                $"| {point.Method} | {point.T:0.0} | {point.Pooling} | {Percent(point.Paraphrases)} | {Percent(point.Questions)} | {tuned} |"
+                $"| {point.Method} | {point.T:0.0#} | {point.Pooling} | {Percent(point.Paraphrases)} | {Percent(point.Questions)} | {tuned} |"
             );
         }
 
@@ -67,78 +75,62 @@ public sealed class Report(CheckpointDistanceMetrics distances, IReadOnlyList<Pa
         static string Percent(double value) => string.Create(CultureInfo.InvariantCulture, $"{100 * value:0.0} %");
     }
 
-    /// <summary>Three panels: distance by layer, and both kinds of retrieval on the path.</summary>
-    public string Svg()
-    {
-        using Plot layers = Layers(),
-            paraphrases = OnPath("A sentence's paraphrase is nearest", point => point.Paraphrases),
-            questions = OnPath("A question of the same kind is nearest", point => point.Questions);
-        using var svg = new MemoryStream();
-        using (SKCanvas canvas = SKSvgCanvas.Create(SKRect.Create(3 * Width, Height), svg))
-        {
-            canvas.Clear(SKColors.White);
-            layers.Render(canvas, new PixelRect(0, Width, Height, 0));
-            paraphrases.Render(canvas, new PixelRect(Width, 2 * Width, Height, 0));
-            questions.Render(canvas, new PixelRect(2 * Width, 3 * Width, Height, 0));
-        }
+    /// <summary>The distances, and both kinds of retrieval on the path.</summary>
+    public ReportBuilder Pictures() =>
+        new MLContext()
+            .SkillLoc()
+            .Report(
+                "Between two published models",
+                $"{Walk.First} at 0, {Walk.Second} at 1, which were trained from the same model, and merges of them.",
+                new Provenance { Chosen = "nothing", Command = command }
+            )
+            .Add("How far they are apart", distances)
+            .Add("A sentence's paraphrase is nearest", OnPath("paraphrase is nearest", sentences, point => point.Paraphrases))
+            .Add("A question of the same kind is nearest", OnPath("same kind is nearest", questions, point => point.Questions));
 
-        return Encoding.UTF8.GetString(svg.ToArray());
-    }
-
-    private Plot Layers()
+    private OrderedDictionary<string, InterpolationMetrics> OnPath(string metric, int rows, Func<PathPoint, double> value)
     {
-        CheckpointDistanceEntry[] places = [.. distances.Layers.Where(layer => layer.Layer >= 0 || layer.Region == "Embeddings")];
-        Plot plot = Panel("Cosine of the two models' weights");
-        plot.Add.Bars(places.Select(place => place.Cosine).ToArray()).Color = Colours.GetColor(0);
-        plot.Axes.Bottom.SetTicks(
-            [.. places.Select((_, i) => (double)i)],
-            [.. places.Select(place => place.Layer < 0 ? "embeddings" : $"layer {place.Layer + 1}")]
-        );
-        plot.Axes.SetLimitsY(0, 1);
-        return Rendered(plot);
-    }
-
-    private Plot OnPath(string title, Func<PathPoint, double> value)
-    {
-        Plot plot = Panel(title);
-        int i = 0;
+        var paths = new OrderedDictionary<string, InterpolationMetrics>(StringComparer.Ordinal);
         foreach (IGrouping<(string, string), PathPoint> line in points.GroupBy(point => (point.Method, point.Pooling)))
         {
-            ScottPlot.Plottables.Scatter drawn = plot.Add.ScatterLine(
-                line.Select(point => point.T).ToArray(),
-                line.Select(point => 100 * value(point)).ToArray(),
-                Colours.GetColor(i % 2 == 0 ? 0 : 1)
+            paths.Add(
+                $"{line.Key.Item1}, {(line.Key.Item2 == "Mean" ? "mean" : "first token")}",
+                new()
+                {
+                    Task = "retrieval",
+                    Metric = metric,
+                    Sets =
+                    [
+                        new()
+                        {
+                            Name = "Test",
+                            Rows = [.. Enumerable.Range(0, rows)],
+                            Scores = [],
+                            Points = [.. line.Select(point => Point(point.T, value(point), rows))],
+                        },
+                    ],
+                }
             );
-            drawn.LinePattern = i < 2 ? LinePattern.Solid : LinePattern.Dashed;
-            drawn.LineWidth = 1.6f;
-            drawn.LegendText = $"{line.Key.Item1}, {(line.Key.Item2 == "Mean" ? "mean" : "first token")}";
-            i++;
         }
 
-        plot.Axes.Bottom.Label.Text = "0: all-MiniLM-L6-v2, 1: arctic-embed-xs";
-        plot.Axes.Left.Label.Text = "% of queries";
-        plot.ShowLegend(Alignment.LowerLeft);
-        return Rendered(plot);
+        return paths;
     }
 
-    private static Plot Panel(string title)
-    {
-        var plot = new Plot();
-        plot.RenderManager.ClearCanvasBeforeEachRender = false; // Else each panel paints over the one before.
-        plot.Title(title, 15);
-        if (
-            SKFontManager.Default.FontFamilies.FirstOrDefault(family => family is "Arial" or "Liberation Sans" or "DejaVu Sans") is { } font
-        )
+    /// <summary>A share of queries, without a loss.</summary>
+    private static InterpolationPoint Point(double t, double share, int rows) =>
+        new()
         {
-            plot.Font.Set(font);
-        }
-
-        return plot;
-    }
-
-    private static Plot Rendered(Plot plot)
-    {
-        plot.RenderInMemory(Width, Height); // Limits are found in a first rendering, which would be in the picture, too.
-        return plot;
-    }
+            Set = "Test",
+            X = t,
+            Loss = double.NaN,
+            Metric = share,
+            Accuracy = share,
+            ExpectedCalibrationError = double.NaN,
+            BrierScore = double.NaN,
+            AgreementWithFirst = double.NaN,
+            AgreementWithSecond = double.NaN,
+            Right = (long)Math.Round(share * rows),
+            Learnt = 0,
+            Forgotten = 0,
+        };
 }

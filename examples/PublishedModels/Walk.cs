@@ -97,6 +97,12 @@ public sealed class Walk
         );
     }
 
+    /// <summary>Number of sentences whose paraphrases are looked for.</summary>
+    public int Sentences => _sentences.Length;
+
+    /// <summary>Number of questions whose like are looked for.</summary>
+    public int Questions => _questions.Length;
+
     /// <summary>How far apart the two are.</summary>
     public CheckpointDistanceMetrics Distances() => _ml.SkillLoc().Connectivity.EvaluateDistance(_first, _second);
 
@@ -130,7 +136,7 @@ public sealed class Walk
         double[] tuned = isTuned ? [.. FineTune(model)] : [];
         foreach (TextPooling pooling in new[] { TextPooling.Mean, TextPooling.FirstToken })
         {
-            var point = new PathPoint(method, t, $"{pooling}", Paraphrases(model, pooling), Questions(model, pooling), tuned);
+            var point = new PathPoint(method, t, $"{pooling}", Paraphrases(model, pooling), SameQuestions(model, pooling), tuned);
             Console.WriteLine(
                 FormattableString.Invariant(
                     $"{method} {t:0.00} {pooling}: {point.Paraphrases:0.000} {point.Questions:0.000} {string.Join(' ', tuned)}"
@@ -191,7 +197,7 @@ public sealed class Walk
         return queries.Select((query, i) => Nearest(query, answers, -1) == i ? 1.0 : 0).Average();
     }
 
-    private double Questions(string model, TextPooling pooling)
+    private double SameQuestions(string model, TextPooling pooling)
     {
         float[][] vectors = Embed(model, pooling, [.. _questions.Select(question => question.Text)]);
         return vectors.Select((vector, i) => _questions[Nearest(vector, vectors, i)].Label == _questions[i].Label ? 1.0 : 0).Average();

@@ -25,6 +25,9 @@ public sealed record Provenance
     /// shown.</summary>
     public IReadOnlyDictionary<string, string>? Fingerprints { get; init; }
 
+    /// <summary>Of what was computed from weights, without rows.</summary>
+    internal static Provenance WeightsAlone { get; } = new() { Rows = "none: the weights alone" };
+
     /// <summary>This, and what it leaves out from another.</summary>
     internal Provenance Or(Provenance other) =>
         new()

@@ -252,16 +252,28 @@ public sealed partial class ReportBuilder
         return Add(title, ComparisonPictures.Of(paths, set, beside), provenance);
     }
 
-    /// <summary>The loss over a plane through three models.</summary>
+    /// <summary>How far two checkpoints are apart, by layer and kind of weight.</summary>
     /// <param name="title">The section's heading.</param>
-    /// <param name="plane">The losses.</param>
+    /// <param name="distances">The distances.</param>
     /// <param name="provenance">Where the numbers come from; what it leaves out is the report's.</param>
     /// <returns>This report.</returns>
-    /// <exception cref="ArgumentException">The losses do not fit the axes.</exception>
-    public ReportBuilder Add(string title, LossPlane plane, Provenance? provenance = null)
+    /// <exception cref="ArgumentException">There is no parameter.</exception>
+    public ReportBuilder Add(string title, CheckpointDistanceMetrics distances, Provenance? provenance = null)
+    {
+        ArgumentNullException.ThrowIfNull(distances);
+        return Add(title, DistancePictures.Of(distances), provenance);
+    }
+
+    /// <summary>Loss and metric over a plane in parameter space, with iso-lines and the models that it was made of.</summary>
+    /// <param name="title">The section's heading.</param>
+    /// <param name="plane">The plane.</param>
+    /// <param name="provenance">Where the numbers come from; what it leaves out is the report's.</param>
+    /// <returns>This report.</returns>
+    /// <exception cref="ArgumentException">There are fewer than two places on an axis, or the points do not fit the axes.</exception>
+    public ReportBuilder Add(string title, LossPlaneMetrics plane, Provenance? provenance = null)
     {
         ArgumentNullException.ThrowIfNull(plane);
-        return Add(title, [ComparisonPictures.Of(plane)], provenance);
+        return Add(title, PlanePictures.Of(plane), provenance);
     }
 
     /// <summary>The data map of training rows.</summary>

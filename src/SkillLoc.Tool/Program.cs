@@ -2,6 +2,7 @@ using System.CommandLine;
 using SkillLoc;
 using SkillLoc.PublishedModels;
 using SkillLoc.Studies;
+using SkillLoc.Terminal;
 using SkillLoc.Tool;
 using Spectre.Console;
 

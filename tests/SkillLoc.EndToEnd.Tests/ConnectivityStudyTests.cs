@@ -24,7 +24,8 @@ public sealed class ConnectivityStudyTests : IDisposable
         },
         {
           "name": "boundary", "methods": ["full"], "both": { "head": "sequence_classification" },
-          "pairs": [{ "name": "both", "first": { "task": "Films" }, "second": { "task": "Moods" } }]
+          "pairs": [{ "name": "both", "first": { "task": "Films" }, "second": { "task": "Moods" } }],
+          "planes": [{ "name": "three", "points": 3, "ends": [{ "task": "Films" }, { "task": "Films", "seed": 5 }, { "task": "Moods" }] }]
         },
         {
           "name": "grown", "methods": ["full"], "both": { "task": "Films" }, "bases": [0, 2], "points": 2,
@@ -51,9 +52,10 @@ public sealed class ConnectivityStudyTests : IDisposable
         StudyResult whole = study.Measurements(results);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
-        // Of seeds two ends by two methods, and one of each trained again for its cartography; two tasks; halves on two bases.
+        // Of seeds two ends by two methods, and one of each trained again for its cartography; two tasks, and one's second seed for the
+        // plane; halves on two bases.
         Assert.Equal(6, ends.Length);
-        Assert.Equal(6 + 2 + 4, Ends(study).Length);
+        Assert.Equal(6 + 3 + 4, Ends(study).Length);
         Assert.Empty(ends.Except(Ends(study)));
         Assert.Equal([0, 2], whole.Bases.Select(each => each.Steps));
 
@@ -61,6 +63,10 @@ public sealed class ConnectivityStudyTests : IDisposable
         Assert.Equal([(2 + 2 + 2, false), (2, true)], whole.Paths.CountBy(path => path.IsCurve).Select(each => (each.Value, each.Key)));
         Assert.Equal(Json(one.Paths.Where(path => !path.IsCurve)), Json(whole.Paths.Take(2)));
         Assert.Equal(2, whole.Forgetting.Count);
+        LossPlaneMetrics plane = Assert.Single(whole.Planes).Plane;
+        Assert.Equal((9, LossPlaneAxes.Models), (plane.Points.Count, plane.Axes));
+        Assert.Equal(["first", "second", "third"], plane.Marks.Select(mark => mark.Name));
+        Assert.Equal(whole.Paths.First(path => path.Experiment == "boundary").Points[0].Loss, plane.Marks[0].Loss, 1e-5);
 
         // Three blocks, and of tiny-roberta's adapters two tensors and two biases in each.
         Assert.Equal([3, 3 * 4], whole.Mixtures.Where(each => each.Method == "adapter").Select(each => each.Groups));
@@ -158,7 +164,7 @@ public sealed class ConnectivityStudyTests : IDisposable
         PathResult near = easy with { Task = "Moods", Points = [.. moods.Points] };
         string text = new Report(
             Plan(),
-            new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [])
+            new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [], [])
         ).Markdown();
 
         Assert.Contains(
@@ -177,7 +183,11 @@ public sealed class ConnectivityStudyTests : IDisposable
             text,
             StringComparison.Ordinal
         );
-        Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [], [])).Markdown(), StringComparison.Ordinal);
+        Assert.Contains(
+            "both do from 0.5 to 0.5.",
+            new Report(Plan(), new([easy, near], [], [], [], [])).Markdown(),
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |",
             text,
@@ -190,7 +200,7 @@ public sealed class ConnectivityStudyTests : IDisposable
     {
         PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)),
             moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8)) with { Method = "a < b & c", IsCurve = true };
-        string page = Report.Pictures(((PathResult[])[films, moods]).GroupBy(path => path.Experiment)).ToHtml();
+        string page = Report.Pictures(((PathResult[])[films, moods]).GroupBy(path => path.Experiment), []).ToHtml();
         XElement[] pictures =
         [
             .. Regex.Matches(page, "<svg.*?</svg>", RegexOptions.Singleline).Select(match => XElement.Parse(match.Value)),
@@ -254,6 +264,13 @@ public sealed class ConnectivityStudyTests : IDisposable
     {
         Assert.Equal(1 + result.Paths.Count, File.ReadAllLines(PathOf("out/results.csv")).Length);
         Assert.Equal(1 + (2 * 2), File.ReadAllLines(PathOf("out/grown/points.csv")).Length);
+        Assert.Equal(1 + 9, File.ReadAllLines(PathOf("out/boundary/full/three/plane.csv")).Length);
+        Assert.Equal(2, Directory.GetFiles(PathOf("out/boundary/planes"), "*.svg").Length);
+        Assert.Contains(
+            "The plane through three, full: over 9 points",
+            File.ReadAllText(PathOf("out/results.md")),
+            StringComparison.Ordinal
+        );
 
         var ml = new MLContext();
         var data = new StudyData(ml, plan);

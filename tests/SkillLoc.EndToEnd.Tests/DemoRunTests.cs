@@ -1,6 +1,8 @@
 using SkillLoc.Demo;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
+using Spectre.Console;
+using Spectre.Console.Testing;
 
 namespace SkillLoc.EndToEnd.Tests;
 
@@ -27,6 +29,8 @@ public sealed class DemoRunTests : IDisposable
         Assert.Equal(Measures(lines[0]), Measures(lines[3]));
         Assert.NotEqual(Measures(lines[1]), Measures(lines[4]));
         Assert.Contains("Mean and standard deviation over 2 seeds, in percent.", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("grafting", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("steps done", said, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_folder, "out", "seed-4", "graft-0.01.zip")));
         Assert.False(Directory.Exists(Path.Combine(_folder, "out", "seed-4", "state")));
 
@@ -40,13 +44,18 @@ public sealed class DemoRunTests : IDisposable
     [Fact]
     public void ChoosingSettingsReadsNoTestRow()
     {
-        (string[] lines, _) = Run(seeds: [3], choosing: true);
+        using var terminal = new TestConsole();
+        (string[] lines, _) = Run(seeds: [3], choosing: true, terminal.Interactive().EmitAnsiSequences());
+
+        // On a terminal there is the page of studies.
+        Assert.Contains("demo: 6 of 6 steps done", terminal.Output, StringComparison.Ordinal);
+        Assert.Contains("grafting, sparsity 0.01: ", terminal.Output, StringComparison.Ordinal);
         Assert.Equal(["Validation", "Validation", "Validation"], lines.Select(line => line.Split('\t')[1]));
     }
 
     private static string Measures(string line) => string.Join(' ', line.Split('\t')[3..6]);
 
-    private (string[] Lines, string Said) Run(int[] seeds, bool choosing)
+    private (string[] Lines, string Said) Run(int[] seeds, bool choosing, IAnsiConsole? terminal = null)
     {
         string[] fillers = ["the", "was", "and", "it"];
         string data = Path.Combine(_folder, "films.tsv");
@@ -80,7 +89,10 @@ public sealed class DemoRunTests : IDisposable
             Choosing = choosing,
         };
         using var said = new StringWriter();
-        new SkillLocalization(options, new ConsoleProgress(said)).Run();
+        IAnsiConsole console =
+            terminal
+            ?? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(said), Interactive = InteractionSupport.No });
+        new SkillLocalization(options, new ConsoleProgress(console)).Run();
         return (File.ReadAllLines(Path.Combine(options.Output, "results.tsv"))[1..], said.ToString());
     }
 }

@@ -1,5 +1,5 @@
 using SkillLoc.Studies;
-using SkillLoc.Tool;
+using SkillLoc.Terminal;
 using Spectre.Console.Testing;
 
 namespace SkillLoc.EndToEnd.Tests;

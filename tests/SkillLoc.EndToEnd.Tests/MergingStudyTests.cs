@@ -51,7 +51,16 @@ public sealed class MergingStudyTests : IDisposable
         Assert.Contains("rank correlation", report.Markdown(), StringComparison.Ordinal);
         Assert.Equal(1 + first.Count, File.ReadAllLines(PathOf("out/results.csv")).Length);
         Assert.Contains("stitched grafts, 5 %", File.ReadAllText(PathOf("out/report.html")), StringComparison.Ordinal);
-        Assert.Equal(5, Directory.GetFiles(PathOf("out/pictures"), "*.svg").Length);
+        Assert.Equal(
+            [
+                "01-accuracy-of-merged-models-by-task.svg",
+                "02-share-of-the-single-models-accuracy.svg",
+                "03-calibration-of-merged-models-by-task.svg",
+                "04-loss-that-the-weights-foretell-against-the-measu.svg",
+            ],
+            Directory.GetFiles(PathOf("out/pictures"), "*.svg").Select(Path.GetFileName).Order()
+        );
+        Assert.All(first, each => Assert.Equal(10, each.Count));
 
         Measurement Of(string model, string task) => first.Single(each => each.Model == model && each.Task == task);
     }

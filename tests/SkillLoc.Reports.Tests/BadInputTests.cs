@@ -35,11 +35,11 @@ public sealed class BadInputTests
             (() => Empty().Add("x", new Dictionary<string, InterpolationMetrics>()), "no points"),
             (() => Empty().Add("x", new TrainingDynamics()), "no row"),
             (() => Empty().Add("x", new ForgettingMetrics { Entries = [] }), "no entry"),
+            (() => Empty().Add("x", Samples.Distances() with { Parameters = [] }), "no parameter"),
             (() => Empty().Add("x", Samples.Drop() with { Points = [] }), "no point"),
             (() => Empty().Add("x", (IReadOnlyList<FaithfulnessCurve>)[]), "No curve"),
             (() => Empty().Add("x", (IReadOnlyList<PathBetween>)[]), "two models"),
             (() => Empty().Add("x", Samples.Matrix() with { Rows = [] }), "no row"),
-            (() => Empty().Add("x", Samples.Plane() with { X = [0] }), "two places"),
             (
                 () =>
                     Empty()
@@ -74,6 +74,7 @@ public sealed class BadInputTests
             .Add("graft", new GraftSweepResult(new(0.5, null), new(0.5, null), [new(0.1, Samples.Graft(), new(0.5, null))]))
             .Add("map", Samples.Dynamics(1, 1))
             .Add("neuron", Samples.Probe(1, 1))
+            .Add("distance", Samples.Distances() with { Parameters = [Samples.Distances().Parameters[0]], Layers = [] })
             .Add("cell", Samples.Matrix(1))
             .ToHtml();
         Sound(html);
@@ -110,6 +111,14 @@ public sealed class BadInputTests
             )
             .Add("curve", (IReadOnlyList<FaithfulnessCurve>)[new() { Name = "x", Points = [new(0, 1), new(0.5, double.NaN), new(1, 0.5)] }])
             .Add(
+                "distance",
+                Samples.Distances() with
+                {
+                    Parameters = [.. Samples.Distances().Parameters.Select(entry => entry with { L2 = double.NaN })],
+                    Layers = [.. Samples.Distances().Layers.Select(entry => entry with { Cosine = double.NaN })],
+                }
+            )
+            .Add(
                 "cells",
                 Samples.Cells() with
                 {
@@ -124,6 +133,26 @@ public sealed class BadInputTests
             )
             .ToHtml();
         Sound(html);
+    }
+
+    [Fact]
+    public void APathThatWasMeasuredByAMetricAloneHasNoPictureOfLosses()
+    {
+        InterpolationMetrics path = Samples.Path(withSets: false);
+        InterpolationPoint[] points = [.. path.Sets[0].Points.Select(point => point with { Loss = double.NaN })];
+        string html = Empty()
+            .Add(
+                "x",
+                new Dictionary<string, InterpolationMetrics>
+                {
+                    ["a"] = path with { Metric = "nearest is right", Sets = [path.Sets[0] with { Points = points, Calibration = [] }] },
+                }
+            )
+            .ToHtml();
+        Sound(html);
+        Assert.DoesNotContain("Loss along the path", html, StringComparison.Ordinal);
+        Assert.Contains(">nearest is right</text>", html, StringComparison.Ordinal);
+        Assert.Contains("Intervals: 95 %", html, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -311,26 +311,27 @@ internal static class Samples
             IsAroundZero = true,
         };
 
-    public static LossPlane Plane(int size = 21) =>
-        new()
+    public static CheckpointDistanceMetrics Distances()
+    {
+        CheckpointDistanceEntry[] parameters =
+        [
+            new("Embeddings", -1, "roberta.embeddings.word_embeddings.weight", 900, 3, 0.1, 0.8),
+            .. from layer in Enumerable.Range(0, 3)
+            from kind in (string[])["attention.self.query.weight", "output.dense.weight", "output.dense.bias"]
+            select new CheckpointDistanceEntry("Layer", layer, kind, 100, 1 + layer, (1 + layer) / 10.0, 0.9 - (0.1 * layer)),
+        ];
+        return new()
         {
-            X = [.. Enumerable.Range(0, size).Select(i => (i * 2.0 / (size - 1)) - 0.5)],
-            Y = [.. Enumerable.Range(0, size).Select(i => (i * 2.0 / (size - 1)) - 0.5)],
-            Loss =
+            Whole = new("", -1, "", 1800, 6, 6 / Math.Sqrt(1800), 0.75),
+            Parameters = parameters,
+            Layers =
             [
-                .. Enumerable
-                    .Range(0, size)
-                    .Select(i =>
-                        (double[])
-                            [
-                                .. Enumerable
-                                    .Range(0, size)
-                                    .Select(j => 0.3 + (Math.Sin(i / 4.0) * Math.Sin(i / 4.0)) + (Math.Pow(j - 8, 2) / 60)),
-                            ]
-                    ),
+                parameters[0],
+                .. parameters.Where(entry => entry.Kind == "output.dense.weight").Select(entry => entry with { Kind = "" }),
             ],
-            Marks = [new("first", 0, 0), new("second", 1, 0), new("third", 0.4, 1)],
+            Kinds = [],
         };
+    }
 
     /// <summary>A report with every kind of result.</summary>
     public static ReportBuilder Everything(string title = "All pictures")
@@ -400,7 +401,19 @@ internal static class Samples
                 beside: Elsewhere(seeds)
             )
             .Add("Task vectors", Matrix(6))
-            .Add("Loss plane", Plane());
+            .Add("Merge", Merging.Merge())
+            .Add(
+                "Merges",
+                new Dictionary<string, IReadOnlyList<MergeMetrics>>
+                {
+                    ["mean"] = [Merging.Merge(0.8, forecast: false), Merging.Merge(0.75, forecast: false)],
+                    ["ties"] = [Merging.Merge(0.9, forecast: false), Merging.Merge(0.85, forecast: false)],
+                }
+            )
+            .Add("Interference", Merging.Forecast(5))
+            .Add("Distance", Distances())
+            .Add("Loss plane", Planes.Through())
+            .Add("Random plane", Planes.Around());
     }
 
     private sealed class Row

@@ -98,7 +98,7 @@ public sealed class CheckpointInterpolationEvaluator
     {
         try
         {
-            return new EvaluationRows(data, _task, _options);
+            return new EvaluationRows(data, _task, _options.LabelColumnName, _options.Metric, _options.NumberOfBins);
         }
         catch (InvalidOperationException error)
         {
@@ -252,16 +252,21 @@ internal sealed class EvaluationRows : IDisposable
     private readonly Dictionary<object, int> _predictions = [];
 
     /// <summary>Reads a view for the evaluated task.</summary>
+    /// <param name="data">The rows.</param>
+    /// <param name="task">A model of the task.</param>
+    /// <param name="labelColumnName">The true label.</param>
+    /// <param name="metric">The metric; null for the task's.</param>
+    /// <param name="numberOfBins">Number of confidence bins; 0 measures no calibration.</param>
     /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the metric does not
     /// match the task.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its
     /// range.</exception>
-    public EvaluationRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
+    public EvaluationRows(IDataView data, TextScoringTransformer task, string labelColumnName, PromptMetric? metric, int numberOfBins)
     {
-        _task = task.Classifier.Task.WithMetric(options.Metric);
-        _rows = EncodedDataset.Read(data, task.Columns, options.LabelColumnName, task.Classifier, "data");
+        _task = task.Classifier.Task.WithMetric(metric);
+        _rows = EncodedDataset.Read(data, task.Columns, labelColumnName, task.Classifier, "data");
         _batches = [.. task.Classifier.Batches(_rows.Texts)];
-        _bins = options.NumberOfBins;
+        _bins = numberOfBins;
     }
 
     /// <summary>The rows' zero-based numbers in their view.</summary>
@@ -276,9 +281,10 @@ internal sealed class EvaluationRows : IDisposable
     public RowsEvaluation Evaluate(TextClassifier model, CancellationToken cancellation)
     {
         TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
-        MeasuredRow[]? measured = evaluation.Probabilities is null
-            ? null
-            : [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))];
+        MeasuredRow[]? measured =
+            evaluation.Probabilities is null || _bins == 0
+                ? null
+                : [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))];
         return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number))
         {
             Calibration = measured is null ? null : CalibrationMetrics.Of(measured, _bins),

@@ -127,6 +127,53 @@ public static class SkillLocInterpolationEvaluators
         return new CheckpointInterpolationEvaluator(catalog.Context, options).Evaluate();
     }
 
+    /// <summary>Evaluates models over the plane through three models.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">The model at the origin, whose task is evaluated. It is not changed.</param>
+    /// <param name="second">The model that the first axis leads to. It is not changed.</param>
+    /// <param name="third">The third model, off the line of the other two. It is not changed.</param>
+    /// <param name="data">Labelled rows, with the text columns of the first model.</param>
+    /// <param name="numberOfPoints">Number of places along each axis, 2 or more.</param>
+    /// <returns>The points, and the three models.</returns>
+    /// <inheritdoc cref="LossPlaneEvaluator.Evaluate" path="/exception"/>
+    public static LossPlaneMetrics EvaluateLossPlane(
+        this ConnectivityCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        TextScoringTransformer third,
+        IDataView data,
+        int numberOfPoints = 21
+    )
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        ArgumentNullException.ThrowIfNull(third);
+        ArgumentNullException.ThrowIfNull(data);
+        return EvaluateLossPlane(
+            catalog,
+            new LossPlaneEvaluator.Options
+            {
+                First = first,
+                Second = second,
+                Third = third,
+                Data = data,
+                NumberOfPoints = numberOfPoints,
+            }
+        );
+    }
+
+    /// <summary>Evaluates models over a plane through three models, or around one along random directions.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">The options.</param>
+    /// <returns>The points, and the models that the plane was made of.</returns>
+    /// <inheritdoc cref="LossPlaneEvaluator.Evaluate" path="/exception"/>
+    public static LossPlaneMetrics EvaluateLossPlane(this ConnectivityCatalog catalog, LossPlaneEvaluator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(options);
+        return new LossPlaneEvaluator(catalog.Context, options).Evaluate();
+    }
+
     /// <summary>Measures the distance between the weights of two models; heads with the same labels in another order are matched by
     /// name.</summary>
     /// <param name="catalog">The catalog.</param>

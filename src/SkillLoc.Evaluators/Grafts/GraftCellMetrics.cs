@@ -88,16 +88,7 @@ public sealed record GraftCellMetrics
         }
     }
 
-    private static (string Place, string Module) CellOf(ParameterPlace place) =>
-        (
-            place.Region switch
-            {
-                ParameterRegion.Layer => FormattableString.Invariant($"{(place.Stack.Length > 0 ? place.Stack : "layer")} {place.Layer}"),
-                ParameterRegion.Embeddings => "embeddings",
-                _ => "head",
-            },
-            place.Module
-        );
+    private static (string Place, string Module) CellOf(ParameterPlace place) => (place.Area, place.Module);
 }
 
 /// <summary>A cell of a graft: a layer's weights of one kind.</summary>

@@ -36,6 +36,16 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
         : "";
 
+    /// <summary>The layer or region in words: <c>layer 3</c>, in T5 <c>encoder 3</c> or <c>decoder 3</c>, or <c>embeddings</c> or
+    /// <c>head</c>.</summary>
+    public string Area =>
+        Region switch
+        {
+            ParameterRegion.Layer => string.Create(CultureInfo.InvariantCulture, $"{(Stack.Length > 0 ? Stack : "layer")} {Layer}"),
+            ParameterRegion.Embeddings => "embeddings",
+            _ => "head",
+        };
+
     /// <summary>The sublayer, including its layer norm and the parameters of tuning methods: <c>attention</c>, <c>cross_attention</c> or
     /// <c>feed_forward</c>; empty outside the layers.</summary>
     public string Sublayer =>

@@ -102,15 +102,16 @@ internal sealed class CheckpointEnds
             : targets;
     }
 
-    /// <summary>Sets a parameter to a weighted sum, adding one tensor at a time; a weight of 1 copies its tensor bit for bit.</summary>
+    /// <summary>Sets a parameter to a weighted sum, adding one tensor at a time; a weight of 1 among zeros copies its tensor bit for
+    /// bit.</summary>
     /// <param name="target">The parameter.</param>
     /// <param name="parts">Tensors of its shape.</param>
-    /// <param name="weights">As many weights, 0 or more, which sum to 1.</param>
+    /// <param name="weights">As many weights.</param>
     public static void SetToSum(Parameter target, IReadOnlyList<Tensor> parts, ReadOnlySpan<double> weights)
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        if (weights.IndexOf(1.0) is >= 0 and var whole)
+        if (weights.IndexOfAnyExcept(0.0) is >= 0 and var whole && weights[whole] == 1 && !weights[(whole + 1)..].ContainsAnyExcept(0.0))
         {
             target.copy_(parts[whole]);
             return;

@@ -18,8 +18,6 @@ namespace SkillLoc.Models.Merging;
 /// </remarks>
 public sealed record MergeForecast
 {
-    private MergeForecast() { }
-
     /// <summary>The merge's method; empty of a merge that exists.</summary>
     public required string Method { get; init; }
 
@@ -29,6 +27,10 @@ public sealed record MergeForecast
     /// <summary>The share of all models' movement, in magnitude, that goes against the sign of the sum of all; an even sum counts
     /// half.</summary>
     public required double Interference { get; init; }
+
+    /// <summary>Where the models are in each other's way: layers and kinds of weights in the model's order, without what is
+    /// copied.</summary>
+    public required IReadOnlyList<MergeForecastCell> Cells { get; init; }
 
     /// <summary>The mean of the models' <see cref="MergeForecastEntry.Loss"/>.</summary>
     public double Loss => Models.Average(model => model.Loss);
@@ -99,6 +101,7 @@ public sealed record MergeForecast
             }
 
             Sums[] sums = [.. models.Select(_ => new Sums())];
+            var cells = new OrderedDictionary<(string Area, string Module), CellSums>();
             foreach ((string name, Tensor merged) in tensors)
             {
                 using (merged)
@@ -106,7 +109,13 @@ public sealed record MergeForecast
                     // What is copied from the base, such as heads of other tasks, is no part of the merge.
                     if (!copied.Any(part => name.Contains(part, StringComparison.Ordinal)))
                     {
-                        Add(name, merged, opened, others, sums);
+                        var place = ParameterPlace.Of(name);
+                        if (!cells.TryGetValue((place.Area, place.Module), out CellSums? cell))
+                        {
+                            cells.Add((place.Area, place.Module), cell = new(place, models.Count));
+                        }
+
+                        Add(name, merged, opened, others, sums, cell);
                     }
                 }
             }
@@ -117,6 +126,14 @@ public sealed record MergeForecast
                 Method = method,
                 Models = [.. models.Select((model, i) => sums[i].Entry(model.Name))],
                 Interference = moved == 0 ? 0 : sums.Sum(sum => sum.Against) / moved,
+                Cells =
+                [
+                    .. cells
+                        .Values.OrderBy(cell => cell.Place.Region)
+                        .ThenBy(cell => cell.Place.Stack == "decoder")
+                        .ThenBy(cell => cell.Place.Layer)
+                        .Select(cell => cell.Cell()),
+                ],
             };
         }
         finally
@@ -125,13 +142,15 @@ public sealed record MergeForecast
         }
     }
 
-    private static void Add(string name, Tensor merged, OpenMergeModel basis, List<OpenMergeModel> models, Sums[] sums)
+    private static void Add(string name, Tensor merged, OpenMergeModel basis, List<OpenMergeModel> models, Sums[] sums, CellSums cell)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor start = Read(basis),
             change = merged.sub(start);
         Tensor[] changes = [.. models.Select(model => Read(model).sub(start))];
         Tensor signs = changes.Skip(1).Aggregate(changes[0].clone(), (sum, one) => sum.Add_(one)).sign();
+        cell.Scalars += change.numel();
+        cell.Clashing += Clashing(changes);
         bool isMatrix = change.dim() == 2 && ParameterPlace.Of(name).Region == ParameterRegion.Layer,
             isTransposed = isMatrix && basis.Config is { } config && PeftNames.IsConv1D(config, name[..name.LastIndexOf('.')]);
         for (int i = 0; i < changes.Length; i++)
@@ -141,6 +160,8 @@ public sealed record MergeForecast
                 along = Number(changes[i].mul(signs).sum());
             sums[i].Moved += moved;
             sums[i].Against += (moved - along) / 2;
+            cell.Moved[i] += moved;
+            cell.Against[i] += (moved - along) / 2;
             sums[i].Square += Number(changes[i].mul(changes[i]).sum());
             sums[i].MergedSquare += Number(change.mul(change).sum());
             sums[i].Product += Number(changes[i].mul(change).sum());
@@ -162,7 +183,42 @@ public sealed record MergeForecast
             );
     }
 
+    /// <summary>The number of scalars that one tensor raises and another lowers: where the sign of the largest is not that of the
+    /// smallest, and neither is 0.</summary>
+    private static double Clashing(Tensor[] changes)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor largest = changes.Skip(1).Aggregate(changes[0], (one, other) => one.maximum(other)),
+            smallest = changes.Skip(1).Aggregate(changes[0], (one, other) => one.minimum(other)),
+            signs = largest.sign().mul_(smallest.sign());
+        return (Number(signs.abs().sum()) - Number(signs.sum())) / 2;
+    }
+
     private static double Number(Tensor scalar) => scalar.to(ScalarType.Float64).data<double>()[0];
+
+    private sealed class CellSums(ParameterPlace place, int models)
+    {
+        public ParameterPlace Place => place;
+
+        public long Scalars { get; set; }
+
+        public double Clashing { get; set; }
+
+        public double[] Moved { get; } = new double[models];
+
+        public double[] Against { get; } = new double[models];
+
+        public MergeForecastCell Cell() =>
+            new()
+            {
+                Place = place.Area,
+                Module = place.Module,
+                Scalars = Scalars,
+                Clash = Clashing / Scalars,
+                Movement = Moved,
+                Against = Against,
+            };
+    }
 
     private sealed class Sums
     {
@@ -189,6 +245,32 @@ public sealed record MergeForecast
                 Whole == 0 ? 0 : Lost / Whole
             );
     }
+}
+
+/// <summary>How much the models of a merge are in each other's way in a layer's weights of one kind.</summary>
+public sealed record MergeForecastCell
+{
+    /// <summary><c>layer 3</c>, in T5 <c>encoder 3</c> or <c>decoder 3</c>, or <c>embeddings</c> or <c>head</c>.</summary>
+    public required string Place { get; init; }
+
+    /// <summary>The kind of weight, <see cref="ParameterPlace.Module"/>.</summary>
+    public required string Module { get; init; }
+
+    /// <summary>Number of scalars here.</summary>
+    public required long Scalars { get; init; }
+
+    /// <summary>The share of these scalars that one model raises and another lowers, from 0 to 1.</summary>
+    public required double Clash { get; init; }
+
+    /// <summary>How far each model moved here: the sum of the magnitudes of its changes, in the order of
+    /// <see cref="MergeForecast.Models"/>.</summary>
+    public required IReadOnlyList<double> Movement { get; init; }
+
+    /// <summary>How much of each model's <see cref="Movement"/> goes against the sign of the sum of all; an even sum counts half.</summary>
+    public required IReadOnlyList<double> Against { get; init; }
+
+    /// <summary>The share of all models' movement here that goes against the sign of the sum; 0 where nothing moved.</summary>
+    public double Interference => Movement.Sum() is > 0 and var moved ? Against.Sum() / moved : 0;
 }
 
 /// <summary>What the weights say of a model in a merge.</summary>

@@ -247,6 +247,28 @@ internal sealed class Chart : IDisposable
         }
     }
 
+    /// <summary>Lines of equal value over the cells of a heat map, the first row on top; none where a number is missing.</summary>
+    public void IsoLines(double[,] values, double[] levels)
+    {
+        int rows = values.GetLength(0),
+            columns = values.GetLength(1);
+        var grid = new Coordinates3d[rows, columns];
+        for (int row = 0; row < rows; row++)
+        {
+            for (int column = 0; column < columns; column++)
+            {
+                grid[row, column] = new(column, rows - 1 - row, values[row, column]);
+            }
+        }
+
+        ContourLines lines = _plot.Add.ContourLines(grid);
+        lines.ContourLineLevels = levels;
+        lines.Update(grid);
+        lines.LineColor = Color.FromHex(Theme.OnHeat).WithAlpha(0.55);
+        lines.LineWidth = 1;
+        lines.LabelStyle.IsVisible = false;
+    }
+
     private void AddHeatmap(double[,] values, Heat heat)
     {
         Heatmap map = _plot.Add.Heatmap(values);

@@ -14,6 +14,9 @@ internal static class Theme
         Grid = "#E2E5EB",
         Paper = "#FFFFFF";
 
+    /// <summary>Lines over the colours of a heat map, the same on every page.</summary>
+    public const string OnHeat = "#FDFDFD";
+
     /// <summary>Number of line patterns: solid, dashed, dotted.</summary>
     public const int Patterns = 3;
 

@@ -45,18 +45,28 @@ internal static class PathPictures
         string? rows = Array.TrueForAll(lines, line => line.Set.Rows.Count > 0)
             ? string.Join(", ", lines.Select(line => $"{line.Set.Name} {line.Set.Rows.Count}").Distinct(StringComparer.Ordinal).Take(8))
             : null;
-        yield return new Picture(
-            "Loss along the path",
-            Sentences(line =>
-                $"{line.Name}: loss barrier {Words.Number(line.Set.LossBarrier)} nats, convexity gap {Words.Number(line.Set.LossConvexityGap)}"
-            ),
-            table,
-            isVector => Draw(isVector, "loss, nats", point => point.Loss, withIntervals: false)
-        )
+
+        // What was measured by a metric alone has no losses.
+        if (lines.Any(line => line.Set.Points.Any(point => double.IsFinite(point.Loss) || !double.IsFinite(point.Metric))))
         {
-            Provenance = new() { Rows = rows },
-        };
-        bool areAccuracies = Array.TrueForAll(lines, line => line.Path.Metric == "ACC");
+            yield return new Picture(
+                "Loss along the path",
+                Sentences(line =>
+                    $"{line.Name}: loss barrier {Words.Number(line.Set.LossBarrier)} nats, convexity gap {Words.Number(line.Set.LossConvexityGap)}"
+                ),
+                table,
+                isVector => Draw(isVector, "loss, nats", point => point.Loss, withIntervals: false)
+            )
+            {
+                Provenance = new() { Rows = rows },
+            };
+        }
+
+        bool areAccuracies = Array.TrueForAll(
+                lines,
+                line => line.Path.Metric == "ACC" || line.Set.Points.All(point => point.Metric == point.Accuracy)
+            ),
+            areCalledSo = Array.TrueForAll(lines, line => line.Path.Metric == "ACC");
         string[] metrics = [.. lines.Select(line => line.Path.Metric).Distinct(StringComparer.Ordinal)];
         yield return new Picture(
             "Metric along the path",
@@ -65,7 +75,7 @@ internal static class PathPictures
                 + $"{Words.Number(line.Set.Points.Min(point => point.Metric))}, metric barrier {Words.Number(line.Set.MetricBarrier)}"
             ),
             table,
-            isVector => Draw(isVector, areAccuracies ? "accuracy" : string.Join(", ", metrics), point => point.Metric, areAccuracies)
+            isVector => Draw(isVector, areCalledSo ? "accuracy" : string.Join(", ", metrics), point => point.Metric, areAccuracies)
         )
         {
             Intervals = areAccuracies ? Intervals.OverRows : "",

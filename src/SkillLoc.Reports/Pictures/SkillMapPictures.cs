@@ -12,8 +12,8 @@ internal static class SkillMapPictures
     private const int MostTasks = 10,
         MostCombinations = 24;
 
-    // As a block computes.
-    private static readonly string[] Modules = ["q", "k", "v", "qkv", "o", "ffn-in", "ffn-out", "norm", "bias", "other"];
+    /// <summary>The kinds of weights, as a block computes.</summary>
+    public static IReadOnlyList<string> Modules { get; } = ["q", "k", "v", "qkv", "o", "ffn-in", "ffn-out", "norm", "bias", "other"];
 
     /// <summary>The densities of a graft's cells, and what each is worth.</summary>
     public static IEnumerable<Picture> Of(GraftCellMetrics cells)
@@ -76,15 +76,9 @@ internal static class SkillMapPictures
                 .GroupBy(entry =>
                 {
                     var place = new ParameterPlace(Enum.Parse<ParameterRegion>(entry.Region), entry.Layer, entry.Kind);
-                    string stack = place.Stack.Length > 0 ? place.Stack : "layer";
-                    return (
-                        entry.Layer >= 0
-                            ? string.Create(CultureInfo.InvariantCulture, $"{stack} {entry.Layer}")
-                            : entry.Region.ToLowerInvariant(),
-                        place.Module
-                    );
+                    return (place.Area, place.Module);
                 })
-                .Select(cell => (cell.Key.Item1, cell.Key.Module, cell.Sum(entry => entry.Count), cell.Sum(entry => entry.Scalars))),
+                .Select(cell => (cell.Key.Area, cell.Key.Module, cell.Sum(entry => entry.Count), cell.Sum(entry => entry.Scalars))),
         ]);
 
     private static Picture Density((string Place, string Module, long Count, long Scalars)[] cells)

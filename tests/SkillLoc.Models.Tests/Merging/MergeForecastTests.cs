@@ -49,6 +49,39 @@ public sealed class MergeForecastTests : IDisposable
     }
 
     [Fact]
+    public void CellsSayWhereModelsClash()
+    {
+        // A model, one that moved as far the other way, and one that moved thrice as far with the first.
+        string opposite = Path.Join(_folder, "opposite"),
+            far = Path.Join(_folder, "far");
+        ModelMerge.Run(Recipe("task_arithmetic", -1, Tuned), opposite);
+        ModelMerge.Run(Recipe("task_arithmetic", 3, Tuned), far);
+        MergeForecast same = MergeForecast.Of(Recipe("task_arithmetic", 1, Tuned, far)),
+            clash = MergeForecast.Of(Recipe("task_arithmetic", 1, Tuned, opposite, far));
+        Assert.All(same.Cells, cell => Assert.Equal((0, 0), (cell.Clash, cell.Interference)));
+
+        MergeForecastCell query = clash.Cells.Single(cell => (cell.Place, cell.Module) == ("layer 1", "q"));
+        using DisposeScope scope = NewDisposeScope();
+        using CheckpointFolder one = CheckpointFolder.Open(Base),
+            other = CheckpointFolder.Open(Tuned);
+        const string Name = "roberta.encoder.layer.1.attention.self.query.weight";
+        Tensor change = other.Weights.Read(Name, ScalarType.Float32) - one.Weights.Read(Name, ScalarType.Float32);
+        double moved = change.abs().sum().item<float>();
+        Assert.Equal(change.numel(), query.Scalars);
+        Assert.Equal(change.count_nonzero().item<long>() / (double)query.Scalars, query.Clash, 1e-3);
+        Assert.Equal([moved, moved, 3 * moved], query.Movement, new Close(moved * 1e-3));
+        Assert.Equal([0, moved, 0], query.Against, new Close(moved * 1e-3));
+        Assert.Equal(0.2, query.Interference, 1e-3);
+
+        // Together they are the whole, in the model's order.
+        Assert.Equal(clash.Interference, clash.Cells.Sum(cell => cell.Against.Sum()) / clash.Cells.Sum(cell => cell.Movement.Sum()), 1e-9);
+        Assert.Equal(
+            ["embeddings", "layer 0", "layer 1", "head"],
+            clash.Cells.Select(cell => cell.Place).Distinct().Where(place => place is "embeddings" or "layer 0" or "layer 1" or "head")
+        );
+    }
+
+    [Fact]
     public void MethodsWithoutABaseAreForecastToo()
     {
         var forecast = MergeForecast.Of(Recipe("linear", 1, Base, Tuned));

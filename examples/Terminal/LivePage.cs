@@ -4,13 +4,14 @@ using SkillLoc.Studies;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace SkillLoc.Tool;
+namespace SkillLoc.Terminal;
 
 /// <summary>
-/// A study's work as one page in the terminal: runs done, the current run with its loss as a sparkline, the time left, and the last
-/// messages. Where the output is no terminal nothing is drawn, and lines and messages go where they always go.
+/// The work of a study, or of another program that does one thing after the other, as one page in the terminal: runs done, the current
+/// run with its loss as a sparkline, the time left, and the last messages. Where the output is no terminal nothing is drawn.
 /// </summary>
-public sealed class LivePage : IProgress<StudyProgress>
+/// <param name="unit">What is done one after the other.</param>
+public sealed class LivePage(string unit = "runs") : IProgress<StudyProgress>
 {
     private const int MostMessages = 4,
         BarWidth = 30,
@@ -24,7 +25,8 @@ public sealed class LivePage : IProgress<StudyProgress>
     private readonly List<double> _losses = [];
     private StudyProgress? _last;
 
-    /// <summary>Does a worker's work, and shows it if there is a terminal.</summary>
+    /// <summary>Does a worker's work, and shows it if there is a terminal; otherwise lines and messages go where they always
+    /// go.</summary>
     /// <param name="console">The console.</param>
     /// <param name="options">The worker's options.</param>
     /// <param name="work">Works.</param>
@@ -34,12 +36,31 @@ public sealed class LivePage : IProgress<StudyProgress>
         ArgumentNullException.ThrowIfNull(console);
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(work);
+        return Show(
+            console,
+            new LivePage(),
+            // The study's log has the lines of the runs, too.
+            (page, messages) =>
+                work(page is null ? options : options with { Lines = TextWriter.Null, Messages = messages, Progress = page })
+        );
+    }
+
+    /// <summary>Does some work, and shows it if there is a terminal.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="page">The page.</param>
+    /// <param name="work">Works; it gets the page, which is to be told how far it is, or null where there is no terminal, and where
+    /// messages for people go.</param>
+    /// <returns>What the work gives.</returns>
+    public static T Show<T>(IAnsiConsole console, LivePage page, Func<LivePage?, TextWriter, T> work)
+    {
+        ArgumentNullException.ThrowIfNull(console);
+        ArgumentNullException.ThrowIfNull(page);
+        ArgumentNullException.ThrowIfNull(work);
         if (!console.Profile.Capabilities.Interactive)
         {
-            return work(options);
+            return work(null, TextWriter.Null);
         }
 
-        var page = new LivePage();
         return console
             .Live(page.Draw())
             .AutoClear(false)
@@ -47,15 +68,7 @@ public sealed class LivePage : IProgress<StudyProgress>
             {
                 using var messages = new Lines(page.Say);
                 using var timer = new Timer(_ => live.UpdateTarget(page.Draw()), null, BetweenDrawings, BetweenDrawings);
-                StudyExit exit = work(
-                    options with
-                    {
-                        // The study's log has the lines of the runs, too.
-                        Lines = TextWriter.Null,
-                        Messages = messages,
-                        Progress = page,
-                    }
-                );
+                T result = work(page, messages);
                 using (var ended = new ManualResetEvent(false))
                 {
                     timer.Dispose(ended);
@@ -63,7 +76,7 @@ public sealed class LivePage : IProgress<StudyProgress>
                 }
 
                 live.UpdateTarget(page.Draw());
-                return exit;
+                return result;
             });
     }
 
@@ -96,7 +109,7 @@ public sealed class LivePage : IProgress<StudyProgress>
             if (_last is { } at)
             {
                 string failed = at.Failed > 0 ? string.Create(CultureInfo.InvariantCulture, $", {at.Failed} failed") : "";
-                rows.Add(Line(FormattableString.Invariant($"{at.Study}: {at.Done} of {at.Runs} runs done{failed}")));
+                rows.Add(Line(FormattableString.Invariant($"{at.Study}: {at.Done} of {at.Runs} {unit} done{failed}")));
                 rows.Add(Line($"{Bar(at.Runs == 0 ? 1 : (double)at.Done / at.Runs)}  {Clock(_clock.Elapsed)} so far{Left(at)}"));
                 rows.Add(
                     Line(
