@@ -14,14 +14,26 @@ internal sealed class SentenceModules : IDisposable
 
     private const string DenseWeights = "model.safetensors";
 
+    private const string Flag = "pooling_mode_";
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private static readonly Dictionary<string, TextPooling> Flags = new(StringComparer.Ordinal)
+    {
+        ["cls_token"] = TextPooling.FirstToken,
+        ["mean_tokens"] = TextPooling.Mean,
+        ["max_tokens"] = TextPooling.Max,
+    };
+
     private static readonly string[] Files = [ListFile, "config_sentence_transformers.json", "sentence_bert_config.json"];
 
-    private static readonly Dictionary<string, Func<Tensor, Tensor>> Activations = new(StringComparer.Ordinal)
+    // Python's classes and the names of what they compute in configurations.
+    private static readonly Dictionary<string, string> Activations = new(StringComparer.Ordinal)
     {
-        ["torch.nn.modules.activation.Tanh"] = x => x.tanh(),
-        ["torch.nn.modules.activation.ReLU"] = x => F.relu(x),
-        ["torch.nn.modules.activation.GELU"] = x => F.gelu(x),
-        ["torch.nn.modules.linear.Identity"] = x => x,
+        ["torch.nn.modules.activation.Tanh"] = "tanh",
+        ["torch.nn.modules.activation.ReLU"] = "relu",
+        ["torch.nn.modules.activation.GELU"] = "gelu",
+        ["torch.nn.modules.linear.Identity"] = "linear",
     };
 
     private readonly string _source;
@@ -114,6 +126,73 @@ internal sealed class SentenceModules : IDisposable
             .SelectMany(module => new[] { "config.json", DenseWeights }.Select(name => $"{module.Path}/{name}"))
             .Concat(Files);
 
+    /// <summary>Writes the files that say it into a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="pooling">How hidden states become one vector.</param>
+    /// <param name="size">Their size.</param>
+    /// <param name="maxLength">The most tokens of a row.</param>
+    /// <param name="modules">What is behind pooling; null for nothing.</param>
+    public static void Write(string folder, TextPooling pooling, int size, int maxLength, SentenceModules? modules)
+    {
+        var list = new JsonArray();
+        Add("Transformer", "");
+        string place = Add("Pooling", "1_Pooling");
+        var config = new JsonObject { ["word_embedding_dimension"] = size };
+        foreach ((string flag, TextPooling mode) in Flags)
+        {
+            config[Flag + flag] = mode == pooling;
+        }
+
+        WriteJson(Path.Join(place, "config.json"), config);
+        foreach (SentenceDense layer in modules?.Dense ?? [])
+        {
+            place = Add("Dense", $"{list.Count}_Dense");
+            WriteJson(
+                Path.Join(place, "config.json"),
+                new JsonObject
+                {
+                    ["in_features"] = layer.Weight.shape[1],
+                    ["out_features"] = layer.Weight.shape[0],
+                    ["bias"] = layer.Bias is not null,
+                    ["activation_function"] = Activations.First(pair => pair.Value == layer.Activation).Key,
+                }
+            );
+            SafetensorsWriter.Write(
+                Path.Join(place, DenseWeights),
+                layer.Bias is { } bias ? [("linear.weight", layer.Weight), ("linear.bias", bias)] : [("linear.weight", layer.Weight)]
+            );
+        }
+
+        if (modules?.IsNormalised == true)
+        {
+            Add("Normalize", $"{list.Count}_Normalize");
+        }
+
+        WriteJson(Path.Join(folder, ListFile), list);
+        WriteJson(
+            Path.Join(folder, "sentence_bert_config.json"),
+            new JsonObject { ["max_seq_length"] = maxLength, ["do_lower_case"] = false }
+        );
+
+        string Add(string kind, string path)
+        {
+            list.Add(
+                new JsonObject
+                {
+                    ["idx"] = list.Count,
+                    ["name"] = $"{list.Count}",
+                    ["path"] = path,
+                    ["type"] = $"sentence_transformers.models.{kind}",
+                }
+            );
+            string own = Path.Join(folder, path);
+            Directory.CreateDirectory(own);
+            return own;
+        }
+    }
+
+    private static void WriteJson(string file, JsonNode json) => File.WriteAllText(file, json.ToJsonString(Indented) + "\n");
+
     /// <summary>The size of the vectors that pooled ones of a size become.</summary>
     public int SizeOf(int pooled) => _dense.Count > 0 ? (int)_dense[^1].Weight.shape[0] : pooled;
 
@@ -192,12 +271,12 @@ internal sealed class SentenceModules : IDisposable
                 [
                     .. fields
                         .Where(field =>
-                            field.Key.StartsWith("pooling_mode_", StringComparison.Ordinal)
+                            field.Key.StartsWith(Flag, StringComparison.Ordinal)
                             && field.Value is JsonValue flag
                             && flag.TryGetValue(out bool isOn)
                             && isOn
                         )
-                        .Select(field => field.Key["pooling_mode_".Length..]),
+                        .Select(field => field.Key[Flag.Length..]),
                 ];
         return modes switch
         {
@@ -224,7 +303,7 @@ internal sealed class SentenceModules : IDisposable
             fields["activation_function"] is JsonValue value && value.TryGetValue(out string? text)
                 ? text
                 : "torch.nn.modules.activation.Tanh";
-        if (!Activations.TryGetValue(name, out Func<Tensor, Tensor>? activation))
+        if (!Activations.TryGetValue(name, out string? activation))
         {
             throw Other(file, $"its activation_function '{name}' is none of {string.Join(", ", Activations.Keys)}");
         }
@@ -241,7 +320,7 @@ internal sealed class SentenceModules : IDisposable
             weight = stored.ReadFinite("linear.weight", ScalarType.Float32);
             Tensor? bias = stored.Contains("linear.bias") ? stored.ReadFinite("linear.bias", ScalarType.Float32) : null;
             return weight.dim() == 2 && (bias is null || bias.shape is [var size] && size == weight.shape[0])
-                ? new(weight, bias, name, activation)
+                ? new(weight, bias, activation)
                 : throw new InvalidDataException($"{weights}: its weight is of shape [{string.Join(", ", weight.shape)}].");
         }
         catch (KeyNotFoundException error)
@@ -284,21 +363,22 @@ internal sealed class SentenceModules : IDisposable
 /// <summary>A dense layer behind pooling.</summary>
 /// <param name="weight">Its weight, <c>[out, in]</c>.</param>
 /// <param name="bias">Its bias; null for none.</param>
-/// <param name="activationName">The Python class of its activation.</param>
-/// <param name="activation">Its activation.</param>
-internal sealed class SentenceDense(Tensor weight, Tensor? bias, string activationName, Func<Tensor, Tensor> activation) : IDisposable
+/// <param name="activation">Its activation, by its name in configurations.</param>
+internal sealed class SentenceDense(Tensor weight, Tensor? bias, string activation) : IDisposable
 {
+    private readonly Func<Tensor, Tensor> _activation = Backbones.Activation.Named(activation);
+
     /// <summary>Its weight, <c>[out, in]</c>.</summary>
     public Tensor Weight => weight;
 
     /// <summary>Its bias; null for none.</summary>
     public Tensor? Bias => bias;
 
-    /// <summary>The Python class of its activation.</summary>
-    public string ActivationName => activationName;
+    /// <summary>Its activation, by its name in configurations.</summary>
+    public string Activation => activation;
 
     /// <summary>Applies it to vectors, <c>[rows, in]</c>.</summary>
-    public Tensor Apply(Tensor x) => activation(F.linear(x, weight, bias));
+    public Tensor Apply(Tensor x) => _activation(F.linear(x, weight, bias));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -125,7 +125,7 @@ public sealed class ActivationReader : IDisposable
                 ? new SequenceEncoder(tokenizer, length, SpecialTokenLayout.Checkpoint) { ScoresLast = checkpoint.Config.IsCausal }
                 : new TemplateEncoder(prompt, tokenizer, [], length);
             (_model, _owned, _padId, _encode) = (model, model, tokenizer.PadId, encoder.Encode);
-            (Tokenizer, Encoder) = (tokenizer, encoder);
+            (Tokenizer, Template, MaxLength) = (tokenizer, template, length);
             if (modules is not null)
             {
                 model.DisposeWith(modules);
@@ -156,8 +156,11 @@ public sealed class ActivationReader : IDisposable
     /// <summary>A checkpoint's tokenizer; null for a classifier's reader.</summary>
     internal CheckpointTokenizer? Tokenizer { get; }
 
-    /// <summary>What turns a checkpoint's texts into tokens; null for a classifier's reader.</summary>
-    internal ITextEncoder? Encoder { get; }
+    /// <summary>The prompt template of a checkpoint's reader; null for plain text.</summary>
+    internal string? Template { get; }
+
+    /// <summary>The most tokens of a row of a checkpoint's reader.</summary>
+    internal int MaxLength { get; }
 
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>

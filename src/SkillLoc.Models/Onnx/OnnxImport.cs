@@ -65,8 +65,19 @@ internal sealed class OnnxImport
     {
         using IDisposable gradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        var import = new OnnxImport(graph, source);
-        ModelConfig config = import.Read(given);
+        OnnxImport import;
+        ModelConfig config;
+        try
+        {
+            import = new(graph, source);
+            config = import.Read(given);
+        }
+        catch (Exception error) when (error is not (NotSupportedException or InvalidDataException or OutOfMemoryException))
+        {
+            // Parts of shapes that fit nothing.
+            throw new NotSupportedException($"{source} is of no layout that is read: {error.Message.Split('\n')[0]}", error);
+        }
+
         foreach ((string name, Tensor value) in import._weights)
         {
             TensorStoreExtensions.CheckFinite(value, name, source);
@@ -377,7 +388,7 @@ internal sealed class OnnxImport
     {
         foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
         {
-            if (!_weights.TryGetValue(name, out Tensor? value) || !value.shape.SequenceEqual(shape))
+            if (!_weights.TryGetValue(name, out Tensor? value) || !value.shape.SequenceEqual(shape) || value.dtype != ScalarType.Float32)
             {
                 throw _walk.Missing(
                     $"'{name}' is of shape [{string.Join(", ", value?.shape ?? [])}], where [{string.Join(", ", shape)}] is right"

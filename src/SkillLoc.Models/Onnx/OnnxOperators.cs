@@ -128,14 +128,23 @@ internal static class OnnxOperators
     }
 
     /// <summary>x · y with the batch dimensions of both.</summary>
+    /// <remarks>What does not fit is refused here: TorchSharp's matmul ends the process where libtorch throws.</remarks>
     public static Tensor Product(Tensor x, Tensor y)
     {
-        if (x.dim() > 1 && y.dim() > 1)
+        if (
+            x.shape is not [.., var rows, var inner]
+            || y.shape is not [.., var other, var columns]
+            || inner != other
+            || x.dtype != ScalarType.Float32
+            || y.dtype != ScalarType.Float32
+        )
         {
-            long[] batch = OnnxCall.Broadcast(x.shape.AsSpan()[..^2], y.shape.AsSpan()[..^2]);
-            OnnxCall.Limited([.. batch, x.shape[^2], y.shape[^1]]);
+            throw new NotSupportedException(
+                $"it multiplies {x.dtype} [{string.Join(", ", x.shape)}] by {y.dtype} [{string.Join(", ", y.shape)}]"
+            );
         }
 
+        OnnxCall.Limited([.. OnnxCall.Broadcast(x.shape.AsSpan()[..^2], y.shape.AsSpan()[..^2]), rows, columns]);
         return x.matmul(y);
     }
 

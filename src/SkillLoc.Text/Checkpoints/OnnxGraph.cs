@@ -253,6 +253,11 @@ internal sealed class OnnxGraph
             }
         }
 
+        if (outputs.Count == 0)
+        {
+            throw Damaged($"a {kind} makes nothing");
+        }
+
         return new(kind, inputs, outputs)
         {
             Name = name,

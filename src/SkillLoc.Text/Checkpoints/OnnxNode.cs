@@ -3,7 +3,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// <summary>A node of an ONNX graph.</summary>
 /// <param name="Operator">The operator, for example <c>MatMul</c>.</param>
 /// <param name="Inputs">What it reads; an empty name for an input that is left out.</param>
-/// <param name="Outputs">What it makes.</param>
+/// <param name="Outputs">What it makes, one at least.</param>
 internal sealed record OnnxNode(string Operator, IReadOnlyList<string> Inputs, IReadOnlyList<string> Outputs)
 {
     /// <summary>Its name; may be empty.</summary>
@@ -19,7 +19,7 @@ internal sealed record OnnxNode(string Operator, IReadOnlyList<string> Inputs, I
     public IReadOnlyDictionary<string, OnnxAttribute> Attributes { get; init; } = new Dictionary<string, OnnxAttribute>();
 
     /// <summary>How error messages call it.</summary>
-    public string Title => $"{Operator} '{(Name.Length > 0 || Outputs.Count == 0 ? Name : Outputs[0])}'";
+    public string Title => $"{Operator} '{(Name.Length > 0 ? Name : Outputs[0])}'";
 }
 
 /// <summary>An attribute of a node: the field of its kind is set.</summary>
