@@ -9,17 +9,29 @@ namespace SkillLoc.Onnx;
 internal sealed class OnnxEncoder
 {
     private readonly ITextEncoder _encoder;
+    private readonly string _source;
+    private readonly ScoringSettings? _settings;
+    private readonly OnnxEmbeddingModel? _embedding;
 
     /// <param name="metadata">The metadata.</param>
     /// <param name="source">Its name in error messages.</param>
-    /// <exception cref="InvalidDataException">It is not what an exported classifier has.</exception>
+    /// <exception cref="InvalidDataException">It is not what an exported classifier or embedder has.</exception>
     public OnnxEncoder(IReadOnlyDictionary<string, string> metadata, string source)
     {
-        if (!metadata.TryGetValue(OnnxMetadata.Settings, out string? settings))
+        _source = source;
+        if (metadata.TryGetValue(OnnxMetadata.Embedding, out string? embedding))
+        {
+            _embedding = OnnxEmbeddingModel.FromJson(embedding, $"{source}, {OnnxMetadata.Embedding}");
+        }
+        else if (metadata.TryGetValue(OnnxMetadata.Settings, out string? settings))
+        {
+            _settings = ScoringSettings.Read(settings, $"{source}, {OnnxMetadata.Settings}");
+        }
+        else
         {
             throw new InvalidDataException(
-                $"{source} is no classifier that SaveOnnx wrote: its metadata has no '{OnnxMetadata.Settings}', and so neither labels nor "
-                    + "template nor tokenizer."
+                $"{source} is neither a classifier nor an embedder that SaveOnnx wrote: its metadata has no '{OnnxMetadata.Settings}' and no "
+                    + $"'{OnnxMetadata.Embedding}', and so neither labels nor template nor tokenizer."
             );
         }
 
@@ -34,16 +46,27 @@ internal sealed class OnnxEncoder
         Metadata = metadata
             .Where(entry => entry.Key.StartsWith(OnnxMetadata.All, StringComparison.Ordinal))
             .ToDictionary(StringComparer.Ordinal);
-        Settings = ScoringSettings.Read(settings, $"{source}, {OnnxMetadata.Settings}");
         Padding = PaddingOf(metadata, source);
-        _encoder = For(Settings, TokenizerOf(metadata, source), source);
+        CheckpointTokenizer tokenizer = TokenizerOf(metadata, source);
+        _encoder = _settings is null ? Fitting(() => _embedding!.CreateEncoder(tokenizer), source) : For(_settings, tokenizer, source);
     }
 
     /// <summary>The metadata that it was made of.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>The task, its labels and its prompt.</summary>
-    public ScoringSettings Settings { get; }
+    /// <exception cref="InvalidDataException">It is an embedder.</exception>
+    public ScoringSettings Settings =>
+        _settings
+        ?? throw new InvalidDataException(
+            $"{_source} is no classifier, but an embedder: {nameof(SkillLocOnnx.LoadOnnxEmbedder)} loads it."
+        );
+
+    /// <summary>What it embeds.</summary>
+    /// <exception cref="InvalidDataException">It is a classifier.</exception>
+    public OnnxEmbeddingModel Embedding =>
+        _embedding
+        ?? throw new InvalidDataException($"{_source} is no embedder, but a classifier: {nameof(SkillLocOnnx.LoadOnnxScorer)} loads it.");
 
     /// <summary>The token that rows are padded with.</summary>
     public long Padding { get; }
@@ -95,13 +118,16 @@ internal sealed class OnnxEncoder
 
     /// <summary>The encoder of a task.</summary>
     /// <exception cref="InvalidDataException">The task's settings do not fit the tokenizer.</exception>
-    public static ITextEncoder For(ScoringSettings settings, CheckpointTokenizer tokenizer, string source)
+    public static ITextEncoder For(ScoringSettings settings, CheckpointTokenizer tokenizer, string source) =>
+        Fitting(() => settings.CreateEncoder(tokenizer), source);
+
+    private static ITextEncoder Fitting(Func<ITextEncoder> create, string source)
     {
         try
         {
-            return settings.CreateEncoder(tokenizer);
+            return create();
         }
-        catch (Exception error) when (error is ArgumentException or InvalidOperationException)
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException or FormatException)
         {
             throw new InvalidDataException($"{source}: its settings do not fit the tokenizer: {error.Message}", error);
         }

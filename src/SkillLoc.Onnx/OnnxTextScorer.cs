@@ -126,7 +126,7 @@ public sealed class OnnxTextScorer : IDisposable
         )
         {
             cancellation.ThrowIfCancellationRequested();
-            Run(rows, batch, results, run);
+            OnnxRows.Run(_session, run, rows, batch, Inputs, Encoder.Padding, Wanted, results);
         }
 
         return results;
@@ -208,16 +208,7 @@ public sealed class OnnxTextScorer : IDisposable
     /// <summary>The inputs of the graph that rows have, in order.</summary>
     private string[] InputsOf(InferenceSession session)
     {
-        string[] known = OnnxMetadata.Inputs;
-        string[] found = [.. known.Where(session.InputMetadata.ContainsKey)];
-        if (found.Length < 2 || found.Length != session.InputMetadata.Count)
-        {
-            throw new InvalidDataException(
-                $"{Source} has the inputs {string.Join(", ", session.InputMetadata.Keys)}; an exported classifier has "
-                    + $"{string.Join(", ", known[..2])} and, with segments, {known[2]}."
-            );
-        }
-
+        string[] found = OnnxRows.InputsOf(session, Source);
         int? labels = session.OutputMetadata.TryGetValue(Probabilities, out NodeMetadata? output) ? output.Dimensions[^1] : null;
         return labels == Settings.Labels.Count
             ? found
@@ -232,23 +223,4 @@ public sealed class OnnxTextScorer : IDisposable
         Settings.TextToText is not null || Settings is { AutoregressiveTemplate: not null, OptionScoring: OptionScoring.WholeOption }
             ? Settings.Labels.Count
             : 1;
-
-    private void Run(IReadOnlyList<EncodedText> rows, int[] batch, float[][] results, RunOptions options)
-    {
-        OrtValue[] values = OnnxRows.Values(rows, batch, hasTypes: Inputs.Length > 2, Encoder.Padding);
-        try
-        {
-            using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(options, Inputs, values, Wanted);
-            ReadOnlySpan<float> found = outputs[0].GetTensorDataAsSpan<float>();
-            int labels = Settings.Labels.Count;
-            for (int i = 0; i < batch.Length; i++)
-            {
-                results[batch[i]] = found.Slice(i * labels, labels).ToArray();
-            }
-        }
-        finally
-        {
-            Array.ForEach(values, value => value.Dispose());
-        }
-    }
 }

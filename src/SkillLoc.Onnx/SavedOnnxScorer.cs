@@ -35,19 +35,31 @@ internal static class SavedOnnxScorer
             ml =>
                 new EstimatorChain<ITransformer>()
                     .Append(Encoding(ml, columns))
-                    .Append<ITransformer>(
-                        ml.Transforms.ApplyOnnxModel(
-                            new OnnxOptions
-                            {
-                                ModelFile = path,
-                                InputColumns = inputs,
-                                OutputColumns = [Probabilities],
-                            }
-                        )
-                    )
+                    .Append<ITransformer>(Applied(ml, path, inputs, Probabilities))
                     .Append<ITransformer>(ml.Transforms.CustomMapping(new OnnxScoresMapping().GetMapping(), OnnxScoresMapping.Contract)),
             between: [.. OnnxMetadata.Inputs, Probabilities]
         );
+    }
+
+    /// <summary>The transformers that contain an embedder and embed with it.</summary>
+    /// <param name="columns">The text columns.</param>
+    /// <param name="outputColumn">The column that is added.</param>
+    /// <param name="embedder">The embedder.</param>
+    /// <param name="path">Its file.</param>
+    public static ITransformer Carrier(ScoringColumns columns, string outputColumn, OnnxTextEmbedder embedder, string path)
+    {
+        var ml = new MLContext();
+        EstimatorChain<ITransformer> chain = ScorerCarrier.Texts(ml, columns, out List<string> dropped);
+        string state = SavedState.Write(embedder.Encoder.Metadata);
+        return chain
+            .Append<ITransformer>(SavedState.Constant(ml, StateColumn, state.AsMemory()))
+            .Append(Encoding(ml, columns))
+            .Append<ITransformer>(Applied(ml, path, embedder.Inputs, OnnxMetadata.SentenceEmbedding))
+            .Append<ITransformer>(ml.Transforms.Concatenate(outputColumn, OnnxMetadata.SentenceEmbedding))
+            .Append<ITransformer>(
+                ml.Transforms.DropColumns([.. dropped, StateColumn, .. OnnxMetadata.Inputs, OnnxMetadata.SentenceEmbedding])
+            )
+            .Fit(ScorerCarrier.EmptyInput(ml, columns));
     }
 
     /// <summary>The encoder of a state. Thread-safe; a state that lies in one place is compared by its place.</summary>
@@ -65,6 +77,16 @@ internal static class SavedOnnxScorer
             return known.Encoder;
         };
     }
+
+    private static OnnxScoringEstimator Applied(MLContext ml, string path, string[] inputs, string output) =>
+        ml.Transforms.ApplyOnnxModel(
+            new OnnxOptions
+            {
+                ModelFile = path,
+                InputColumns = inputs,
+                OutputColumns = [output],
+            }
+        );
 
     private static IEstimator<ITransformer> Encoding(MLContext ml, ScoringColumns columns) =>
         columns.TextPair is null

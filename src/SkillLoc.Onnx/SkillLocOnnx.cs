@@ -36,6 +36,43 @@ public static class SkillLocOnnx
         }
     }
 
+    /// <summary>Loads a text embedder that <c>SaveOnnx</c> wrote. It needs no TorchSharp.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="outputColumnName">The output column, a vector of Single.</param>
+    /// <param name="textColumnName">The text column.</param>
+    /// <param name="textPairColumnName">The second text column; null for single texts.</param>
+    /// <param name="options">How it computes; null for the defaults.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or is no exported embedder.</exception>
+    /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static OnnxEmbeddingTransformer LoadOnnxEmbedder(
+        this SkillLocCatalog catalog,
+        string path,
+        string outputColumnName = "Features",
+        string textColumnName = "Text",
+        string? textPairColumnName = null,
+        OnnxScoringOptions? options = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        var embedder = OnnxTextEmbedder.Load(path, options);
+        try
+        {
+            return new(embedder, new(path), new() { Text = textColumnName, TextPair = textPairColumnName }, outputColumnName)
+            {
+                Host = new(catalog.Context, nameof(LoadOnnxEmbedder)),
+            };
+        }
+        catch
+        {
+            embedder.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Loads one base model with many grafted skills on ONNX Runtime. It needs no TorchSharp.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="path">The base model, a file that <c>OnnxBase.Save</c> wrote.</param>

@@ -156,7 +156,8 @@ public static class SkillLocEmbeddings
     /// <param name="outputColumnName">The output column, a vector of Single.</param>
     /// <param name="textColumnName">The text column.</param>
     /// <param name="layer">0 for the embeddings, i for layer i from 1; null (default) for the last.</param>
-    /// <param name="pooling">How hidden states are pooled into one vector.</param>
+    /// <param name="pooling">How hidden states are pooled into one vector; null (default) as the folder's <c>modules.json</c> says
+    /// (sentence-transformers), else the mean.</param>
     /// <param name="template">A prompt template, required for pooling at the mask.</param>
     /// <returns>The estimator.</returns>
     public static EmbedTextEstimator EmbedText(
@@ -165,7 +166,7 @@ public static class SkillLocEmbeddings
         string outputColumnName = "Features",
         string textColumnName = "Text",
         int? layer = null,
-        TextPooling pooling = TextPooling.Mean,
+        TextPooling? pooling = null,
         string? template = null
     ) =>
         catalog.EmbedText(

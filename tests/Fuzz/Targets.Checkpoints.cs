@@ -3,6 +3,8 @@ using Google.Protobuf;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Embeddings;
+using SkillLoc.Models.Onnx;
 using SkillLoc.Models.Peft;
 using SkillLoc.Onnx;
 using TorchSharp;
@@ -79,7 +81,27 @@ internal static partial class Targets
         byte[] onnx = OnnxBert();
         yield return new("onnx", Shape.Protobuf, [onnx], "x.onnx", bytes => OnnxCheckpoint.Parse(bytes, "x.onnx").Dispose())
         {
-            Words = [.. new[] { "MatMul", "Add", "Constant", "encoder.layer.0.", "bert.", "value", "epsilon" }.Select(Utf8)],
+            Words = [.. new[] { "MatMul", "Add", "Gather", "Reshape", "Range", "Expand", "input_ids", "axes", "epsilon" }.Select(Utf8)],
+        };
+        yield return OfFile(
+            scratch,
+            "modules",
+            Shape.Json,
+            "modules.json",
+            path => SentenceModules.Read(Path.GetDirectoryName(path)!)?.Dispose(),
+            [
+                Utf8(
+                    """[{"idx": 0, "path": "", "type": "a.Transformer"}, {"path": "1", "type": "a.Pooling"}, {"path": "2", "type": "a.Normalize"}]"""
+                ),
+            ],
+            folder =>
+            {
+                Directory.CreateDirectory(Path.Join(folder, "1"));
+                File.WriteAllText(Path.Join(folder, "1", "config.json"), """{"pooling_mode_cls_token": true}""");
+            }
+        ) with
+        {
+            MayMiss = true,
         };
         yield return new("onnx-base", Shape.Protobuf, [OnnxBase()], "x.onnx", ReadOnnxBase)
         {
@@ -215,71 +237,18 @@ internal static partial class Targets
             ("archive/version", "3\n"u8.ToArray()),
         ]);
 
-    /// <summary>A BERT encoder of one layer as PyTorch exports it.</summary>
+    /// <summary>An encoder of one layer, as the exporter writes it.</summary>
     private static byte[] OnnxBert()
     {
-        const int Hidden = 2;
-        var initializers = new List<byte[]>();
-        var nodes = new List<byte[]>();
-        Weight("embeddings.word_embeddings.weight", 3, Hidden);
-        Weight("embeddings.position_embeddings.weight", 4, Hidden);
-        Weight("embeddings.token_type_embeddings.weight", 2, Hidden);
-        Norm("embeddings.LayerNorm");
-        const string Layer = "encoder.layer.0.";
-        Linear(Layer + "attention.self.query", Hidden, Hidden);
-        Linear(Layer + "attention.self.key", Hidden, Hidden);
-        Linear(Layer + "attention.self.value", Hidden, Hidden);
-        Linear(Layer + "attention.output.dense", Hidden, Hidden);
-        Norm(Layer + "attention.output.LayerNorm");
-        Linear(Layer + "intermediate.dense", Hidden, 3);
-        Linear(Layer + "output.dense", 3, Hidden);
-        Norm(Layer + "output.LayerNorm");
-        byte[] shape = new byte[4 * sizeof(long)];
-        shape[2 * sizeof(long)] = 1;
-        shape[3 * sizeof(long)] = Hidden;
-        nodes.Add(Message((1, Utf8("heads")), (2, Utf8("heads")), (4, Utf8("Constant"))));
-        nodes[^1] = Message(
-            (2, Utf8("heads")),
-            (4, Utf8("Constant")),
-            (5, Message((1, Utf8("value")), (5, Message((1, Packed(4)), (2, 7UL), (9, shape)))))
-        );
-        nodes.Add(
-            Message((1, Utf8("sum." + Layer + "attention.self.query")), (1, Utf8("heads")), (2, Utf8("split")), (4, Utf8("Reshape")))
-        );
-        nodes.Add(Message((1, Utf8("split")), (2, Utf8("erf")), (4, Utf8("Erf"))));
-        nodes.Add(
-            Message((1, Utf8("erf")), (2, Utf8("norm")), (4, Utf8("LayerNormalization")), (5, Message((1, Utf8("epsilon")), (2, 0.001f))))
-        );
-        return Message(
-            (1, 8UL),
-            (7, Message([.. nodes.Select(node => (1, (object)node)), .. initializers.Select(each => (5, (object)each))]))
-        );
-
-        void Weight(string name, params int[] sizes) =>
-            initializers.Add(
-                Message(
-                    (1, Packed(sizes)),
-                    (2, 1UL),
-                    (8, Utf8(name)),
-                    (9, new byte[sizeof(float) * sizes.Aggregate(1, (all, size) => all * size)])
-                )
-            );
-
-        void Norm(string name)
-        {
-            Weight(name + ".weight", Hidden);
-            Weight(name + ".bias", Hidden);
-        }
-
-        void Linear(string name, int inner, int outer)
-        {
-            Weight("onnx::" + name, inner, outer);
-            Weight(name + ".bias", outer);
-            nodes.Add(Message((1, Utf8("x")), (1, Utf8("onnx::" + name)), (2, Utf8("product." + name)), (4, Utf8("MatMul"))));
-            nodes.Add(Message((1, Utf8(name + ".bias")), (1, Utf8("product." + name)), (2, Utf8("sum." + name)), (4, Utf8("Add"))));
-        }
-
-        static byte[] Packed(params int[] numbers) => [.. numbers.Select(number => (byte)number)];
+        using var model = (MaskedLanguageModel)LanguageModel.Create(ModelConfig.Bert(4, 1, 2, 6, 12, 10), seed: 1, withHead: false);
+        var graph = new OnnxModelBuilder();
+        var layers = new OnnxLayers(graph, quantizes: false);
+        string hidden = new EncoderGraph(layers, model).Hidden(OnnxInputs.Add(graph, hasTypes: true), 1);
+        graph.AddNamed("Identity", [hidden], ["last_hidden_state"]);
+        graph.Output("last_hidden_state", OnnxType.Float, "batch", "sequence", "4");
+        using var file = new MemoryStream();
+        graph.Write(file);
+        return file.ToArray();
     }
 
     /// <summary>A base model of grafts with one weight, which the graph has transposed.</summary>

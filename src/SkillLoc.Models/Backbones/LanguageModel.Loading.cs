@@ -79,6 +79,13 @@ public abstract partial class LanguageModel
         }
     }
 
+    /// <summary>A model over weights, which must outlive it.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="weights">The weights by name, of the configuration's shapes; others are left out.</param>
+    /// <param name="withHead">False omits the language-model head.</param>
+    internal static LanguageModel Of(ModelConfig config, IReadOnlyDictionary<string, Tensor> weights, bool withHead) =>
+        Build(config, withHead, (name, _) => (weights[name].alias(), true));
+
     /// <summary>Adds the adaptation that a folder contains.</summary>
     private static LanguageModel WithTuning(CheckpointFolder checkpoint, LanguageModel model)
     {

@@ -183,7 +183,8 @@ public sealed partial class CheckpointFolder : IDisposable
         IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null
     ) => Write(folder, config, tensors, tokenizerFilesToCopy, storeAs, textFiles, ownTensors, isChecked: false);
 
-    /// <summary>Like <see cref="Save"/>; <paramref name="isChecked"/> if <see cref="CheckWritable"/> was called before.</summary>
+    /// <summary>Like <see cref="Save"/>; <paramref name="isChecked"/> if <see cref="CheckWritable"/> was called before, and
+    /// <paramref name="placedFiles"/> are copied from their value to their key, a path in the folder.</summary>
     internal static void Write(
         string folder,
         ModelConfig config,
@@ -192,7 +193,8 @@ public sealed partial class CheckpointFolder : IDisposable
         torch.ScalarType? storeAs,
         IReadOnlyDictionary<string, string>? textFiles,
         IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors,
-        bool isChecked
+        bool isChecked,
+        IReadOnlyDictionary<string, string>? placedFiles = null
     )
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -215,7 +217,8 @@ public sealed partial class CheckpointFolder : IDisposable
             [new(SafetensorsWeights, stream => SafetensorsWriter.Write(stream, weights, Format("pt"), storeAs))],
             ownTensors is { Count: > 0 } ? stream => SafetensorsWriter.Write(stream, ownTensors, Format(OwnFormat), storeAs) : null,
             tokenizerFilesToCopy,
-            textFiles
+            textFiles,
+            placedFiles
         );
     }
 
@@ -281,7 +284,8 @@ public sealed partial class CheckpointFolder : IDisposable
         IReadOnlyList<KeyValuePair<string, Action<Stream>>> weights,
         Action<Stream>? ownWeights,
         IEnumerable<string> filesToCopy,
-        IReadOnlyDictionary<string, string>? textFiles
+        IReadOnlyDictionary<string, string>? textFiles,
+        IReadOnlyDictionary<string, string>? placedFiles = null
     ) =>
         AtomicFolder.Write(
             folder,
@@ -301,6 +305,13 @@ public sealed partial class CheckpointFolder : IDisposable
                 foreach (string file in filesToCopy)
                 {
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
+                }
+
+                foreach ((string name, string file) in placedFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
+                {
+                    string place = System.IO.Path.Join(temporary, name);
+                    Directory.CreateDirectory(System.IO.Path.GetDirectoryName(place)!);
+                    Copy(file, place);
                 }
 
                 foreach ((string? name, string? content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))

@@ -1,107 +1,109 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
+using SkillLoc.Models.Embeddings;
+using SkillLoc.Models.Onnx;
 using SkillLoc.Models.Runtime;
+using SkillLoc.Models.Tokenization;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>The weights of a BERT encoder in an ONNX file, under their Hugging Face names: PyTorch's export keeps the names of biases,
-/// norms and embeddings, and the weight of a linear layer is the nameless second input of the MatMul whose result its bias is added to,
-/// transposed.</summary>
-/// <remarks>Read are float32 and float16 weights; sizes are taken from the tensors, the number of heads from the graph. Quantised and
-/// optimised graphs, in which layers are fused, are refused.</remarks>
-public sealed partial class OnnxCheckpoint : IDisposable
+/// <summary>An encoder in an ONNX file, as a checkpoint: BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT, ELECTRA and MPNet, alone, with a
+/// classifier or with a masked-language-model head, as PyTorch, Optimum, sentence-transformers and <c>SaveOnnx</c> export them, also after
+/// ONNX Runtime's optimiser.</summary>
+/// <remarks>Weights are found by what the graph does with them, not by their names, and what they compute for a few tokens is compared
+/// with what the graph computes: a graph that is another model than it looks is refused. Weights may be float32, float16 or bfloat16, and
+/// lie in a file of external data. Quantised ones are refused.</remarks>
+public sealed class OnnxCheckpoint : IDisposable
 {
-    private const string Prefix = "bert.";
-    private const string Words = "embeddings.word_embeddings.weight";
-    private const string WeightSuffix = ".weight";
-    private const string BiasSuffix = ".bias";
-    private const double DefaultEpsilon = 1e-12;
+    private static readonly string[] Usual = ["model.onnx", "onnx/model.onnx"];
 
-    private readonly List<(string Name, Tensor Value)> _tensors = [];
+    private readonly IReadOnlyList<(string Name, Tensor Value)> _tensors;
 
     private OnnxCheckpoint(string name, OnnxGraph graph, OnnxImportOptions options)
     {
         Name = name;
         IsLowerCase = options.LowerCase;
-        try
-        {
-            Config = Read(graph, options);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+        Config = OnnxImport.Read(graph, name, options.Config is { } path ? ModelConfig.Load(path) : null, out _tensors);
     }
 
     /// <summary>The file, as named in error messages.</summary>
     public string Name { get; }
 
-    /// <summary>The configuration, of a <c>BertModel</c>.</summary>
+    /// <summary>The configuration, whose <see cref="ModelConfig.Architectures"/> name what the graph is: for example <c>BertModel</c>,
+    /// <c>BertForSequenceClassification</c> or <c>BertForMaskedLM</c>.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights by their names in <c>BertForMaskedLM</c> (<c>bert.embeddings...</c>), float32, which this object owns; with the
-    /// pooler's if the file has it.</summary>
+    /// <summary>The weights by their Hugging Face names with the encoder's prefix (<c>bert.embeddings...</c>), float32, which this object
+    /// owns; with BERT's pooler if the file has it.</summary>
     public IReadOnlyList<(string Name, Tensor Value)> Tensors => _tensors;
 
     /// <summary>Whether the tokenizer lower-cases.</summary>
     private bool IsLowerCase { get; }
 
-    /// <summary>Makes a checkpoint folder of an ONNX file: <c>config.json</c>, <c>model.safetensors</c>, <c>vocab.txt</c> and
-    /// <c>tokenizer_config.json</c>.</summary>
-    /// <param name="onnxFile">The ONNX file of a BERT encoder that PyTorch exported.</param>
+    /// <summary>Makes a checkpoint folder of an ONNX file: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files; of a
+    /// sentence-transformers folder also its <c>modules.json</c> and what that names, so that <see cref="TextEmbedder"/> pools as it
+    /// says.</summary>
+    /// <param name="onnx">The ONNX file, or a folder with <c>model.onnx</c> or <c>onnx/model.onnx</c>.</param>
     /// <param name="folder">A new or empty folder, or a checkpoint, which is replaced once the new one is complete.</param>
-    /// <param name="options">What the file does not say; null for the defaults.</param>
-    /// <exception cref="FileNotFoundException">The file or its vocabulary does not exist.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, or the vocabulary is not its.</exception>
-    /// <exception cref="NotSupportedException">The graph is of another layout; the message says what is missing.</exception>
+    /// <param name="options">What lies elsewhere; null for the defaults.</param>
+    /// <exception cref="FileNotFoundException">The file or its tokenizer does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or the tokenizer is not its.</exception>
+    /// <exception cref="NotSupportedException">The graph is of another layout, quantised, or another model than it looks; the message says
+    /// which node or what is missing.</exception>
     /// <exception cref="IOException">The folder could not be written, for instance because the disk is full; what was there before is
     /// unchanged.</exception>
-    public static void Import(string onnxFile, string folder, OnnxImportOptions? options = null)
+    public static void Import(string onnx, string folder, OnnxImportOptions? options = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(onnxFile);
+        ArgumentException.ThrowIfNullOrEmpty(onnx);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
-        if (!File.Exists(onnxFile))
-        {
-            throw new FileNotFoundException($"There is no ONNX file '{onnxFile}'.", onnxFile);
-        }
-
-        string vocabulary = options.Vocabulary ?? Path.Join(Path.GetDirectoryName(Path.GetFullPath(onnxFile)), "vocab.txt");
-        if (!File.Exists(vocabulary))
+        string file = FileOf(onnx),
+            beside = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        string? settings = SettingsOf(beside);
+        options = options with { Config = options.Config ?? (settings is null ? null : Path.Join(settings, "config.json")) };
+        string? vocabulary = options.Vocabulary ?? (options.Config is null ? Path.Join(beside, "vocab.txt") : null);
+        if (vocabulary is not null && !File.Exists(vocabulary))
         {
             throw new FileNotFoundException(
-                $"There is no vocabulary '{vocabulary}' for '{onnxFile}'; "
+                $"There is neither a config.json nor a vocabulary '{vocabulary}' for '{file}'; "
                     + $"{nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Vocabulary)} names "
                     + "one that lies elsewhere.",
                 vocabulary
             );
         }
 
-        using OnnxCheckpoint checkpoint = Parse(File.ReadAllBytes(onnxFile), onnxFile, options);
-        checkpoint.Save(folder, File.ReadAllText(vocabulary));
+        string home = vocabulary is null ? Path.GetDirectoryName(Path.GetFullPath(options.Config!))! : beside;
+        CheckpointTokenizer? tokenizer = vocabulary is null ? CheckpointTokenizer.Load(home) : null;
+        using var checkpoint = new OnnxCheckpoint(file, Graph(File.ReadAllBytes(file), file, beside), options);
+        tokenizer?.CheckVocabulary(checkpoint.Config.VocabularySize);
+        string[] files = tokenizer is null
+            ? []
+            : [.. CheckpointFolder.KnownTokenizerFiles.Select(name => Path.Join(home, name)).Where(File.Exists)];
+        CheckpointFolder.Write(
+            folder,
+            checkpoint.Config,
+            checkpoint.Tensors,
+            files,
+            storeAs: null,
+            vocabulary is null ? null : checkpoint.TokenizerFiles(File.ReadAllText(vocabulary)),
+            ownTensors: null,
+            isChecked: false,
+            placedFiles: settings is null ? null : SentenceModules.FilesOf(settings)
+        );
     }
 
-    /// <summary>Reads an ONNX file in memory.</summary>
+    /// <summary>Reads an ONNX file in memory, whose values do not lie in another file.</summary>
     /// <param name="model">The whole file.</param>
     /// <param name="name">Its name in error messages.</param>
     /// <param name="options">What the file does not say; null for the defaults.</param>
     /// <returns>The weights; the caller disposes them.</returns>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    /// <exception cref="NotSupportedException">The graph is of another layout; the message says what is missing.</exception>
+    /// <exception cref="NotSupportedException">The graph is of another layout, quantised, or another model than it looks; the message says
+    /// which node or what is missing.</exception>
     public static OnnxCheckpoint Parse(byte[] model, string name = "the ONNX file", OnnxImportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        options ??= new();
-        if (options.Heads is { } heads)
-        {
-            ArgumentOutOfRangeException.ThrowIfLessThan(heads, 1, nameof(options));
-        }
-
-        TorchRuntime.Require();
-        return new(name, new OnnxGraph(model, name), options);
+        return new(name, Graph(model, name, folder: null), options ?? new());
     }
 
     /// <summary>Writes a checkpoint folder.</summary>
@@ -147,250 +149,37 @@ public sealed partial class OnnxCheckpoint : IDisposable
         {
             value.Dispose();
         }
-
-        _tensors.Clear();
     }
 
-    private ModelConfig Read(OnnxGraph graph, OnnxImportOptions options)
+    private static OnnxGraph Graph(byte[] model, string name, string? folder)
     {
-        // What the exported module called itself stands before the names that all have in common.
-        string before =
-            graph.Tensors.Keys.FirstOrDefault(name => name.EndsWith(Words, StringComparison.Ordinal))?[..^Words.Length]
-            ?? throw Other($"it has no initialiser '{Words}'");
-        int layers = graph
-            .Tensors.Keys.Select(name => LayerName().Match(name))
-            .Where(match => match.Success)
-            .Select(match => int.Parse(match.Groups["layer"].Value, CultureInfo.InvariantCulture) + 1)
-            .DefaultIfEmpty()
-            .Max();
-        if (layers == 0)
-        {
-            throw Other("it has no initialisers 'encoder.layer.0...'");
-        }
-
-        Tensor words = Add(graph, before, Words);
-        (int vocabulary, int hidden) = ((int)words.size(0), (int)words.size(-1));
-        int positions = (int)Add(graph, before, "embeddings.position_embeddings.weight", -1, hidden).size(0);
-        int types = (int)Add(graph, before, "embeddings.token_type_embeddings.weight", -1, hidden).size(0);
-        AddNorm("embeddings.LayerNorm");
-        int inner = 0;
-        for (int i = 0; i < layers; i++)
-        {
-            string layer = $"encoder.layer.{i}.";
-            AddLinear(layer + "attention.self.query", hidden, hidden);
-            AddLinear(layer + "attention.self.key", hidden, hidden);
-            AddLinear(layer + "attention.self.value", hidden, hidden);
-            AddLinear(layer + "attention.output.dense", hidden, hidden);
-            AddNorm(layer + "attention.output.LayerNorm");
-            inner = (int)AddLinear(layer + "intermediate.dense", inner == 0 ? -1 : inner, hidden).size(0);
-            AddLinear(layer + "output.dense", hidden, inner);
-            AddNorm(layer + "output.LayerNorm");
-        }
-
-        if (graph.Tensors.ContainsKey(before + "pooler.dense.bias"))
-        {
-            AddLinear("pooler.dense", hidden, hidden);
-        }
-
-        if (types < 2)
-        {
-            throw Other("it has one token type, as RoBERTa has, whose positions are counted in another way");
-        }
-
-        if (!graph.Nodes.Any(node => node.Operator is "Erf" or "Gelu"))
-        {
-            throw Other("it has no Erf node, so its activation is another than gelu");
-        }
-
-        int heads = options.Heads ?? Heads(graph, before, hidden);
-        return hidden % heads == 0
-            ? ModelConfig
-                .Bert(hidden, layers, heads, inner, vocabulary, positions)
-                .With("type_vocab_size", types)
-                .With("layer_norm_eps", Epsilon(graph))
-                .WithArchitecture("BertModel")
-            : throw new NotSupportedException($"{Name} has {hidden} hidden dimensions, which {heads} heads do not divide.");
-
-        Tensor AddLinear(string name, long rows, long columns)
-        {
-            Tensor weight = Keep(name + WeightSuffix, Weight(graph, before + name));
-            Check(name + WeightSuffix, weight, rows, columns);
-            Add(graph, before, name + BiasSuffix, weight.size(0));
-            return weight;
-        }
-
-        void AddNorm(string name)
-        {
-            Add(graph, before, name + WeightSuffix, hidden);
-            Add(graph, before, name + BiasSuffix, hidden);
-        }
+        TorchRuntime.Require();
+        return new OnnxGraph(model, name, folder);
     }
 
-    /// <summary>Adds the initialiser of a name; shapes of -1 may be of any length.</summary>
-    private Tensor Add(OnnxGraph graph, string before, string name, params long[] shape)
+    private static string FileOf(string onnx)
     {
-        Tensor value = Keep(name, Values(Find(graph, before + name)));
-        Check(name, value, shape.Length == 0 ? [-1, -1] : shape);
-        return value;
-    }
-
-    private Tensor Keep(string name, Tensor value)
-    {
-        _tensors.Add((Prefix + name, value));
-        return value;
-    }
-
-    private void Check(string name, Tensor value, params long[] shape)
-    {
-        if (value.dim() != shape.Length || value.shape.Zip(shape).Any(pair => pair.Second >= 0 && pair.First != pair.Second))
+        if (!Directory.Exists(onnx))
         {
-            throw Other(
-                $"'{name}' is of shape [{string.Join(", ", value.shape)}], where "
-                    + $"[{string.Join(", ", shape.Select(size => size < 0 ? "any" : $"{size}"))}] "
-                    + "is right"
-            );
-        }
-    }
-
-    private OnnxTensor Find(OnnxGraph graph, string name) =>
-        graph.Tensors.GetValueOrDefault(name) ?? throw Other($"it has no initialiser '{name}'");
-
-    /// <summary>The weight of a linear layer, <c>[out, in]</c>.</summary>
-    private Tensor Weight(OnnxGraph graph, string linear)
-    {
-        // A Gemm, as poolers are exported, names the weight, and has it as PyTorch has.
-        if (graph.Tensors.GetValueOrDefault(linear + WeightSuffix) is { } named)
-        {
-            return Values(named);
+            return File.Exists(onnx) ? onnx : throw new FileNotFoundException($"There is no ONNX file '{onnx}'.", onnx);
         }
 
-        string bias = Find(graph, linear + BiasSuffix).Name;
-        OnnxTensor weight =
-            graph
-                .Readers(bias)
-                .Where(node => node.Operator == "Add")
-                .SelectMany(node => node.Inputs)
-                .Select(graph.Maker)
-                .Where(maker => maker?.Operator == "MatMul")
-                .Select(product => graph.Tensors.GetValueOrDefault(product!.Inputs[^1]))
-                .FirstOrDefault(found => found is not null)
-            ?? throw Other(
-                $"'{bias}' is not added to the product of a MatMul with an initialiser; it may be an optimised or a quantised graph"
-            );
-        using Tensor stored = Values(weight);
-        if (stored.dim() != 2)
+        if (Usual.Select(name => Path.Join(onnx, name)).FirstOrDefault(File.Exists) is { } usual)
         {
-            throw Other($"the weight of '{linear}' has {stored.dim()} dimensions");
+            return usual;
         }
 
-        using Tensor transposed = stored.t();
-        return transposed.contiguous();
-    }
-
-    private Tensor Values(OnnxTensor tensor)
-    {
-        if (tensor.IsElsewhere)
-        {
-            throw Other($"the values of '{tensor.Name}' lie in another file");
-        }
-
-        ScalarType type = tensor.Type switch
-        {
-            OnnxTensor.Float32 => ScalarType.Float32,
-            OnnxTensor.Float16 => ScalarType.Float16,
-            _ => throw Other($"'{tensor.Name}' has elements of ONNX's type {tensor.Type}, where float32 (1) and float16 (10) can be read"),
-        };
-        if (ElementTypes.ByteLength(type, tensor.Shape) is not { } length || length != tensor.Data.Count)
-        {
-            throw new InvalidDataException(
-                $"{Name}: '{tensor.Name}' is of shape [{string.Join(", ", tensor.Shape)}] and has {tensor.Data.Count} bytes; the file "
-                    + "is damaged."
-            );
-        }
-
-        Tensor value = TensorBytes.Read(
-            new(tensor.Name, type, tensor.Shape, length),
-            (offset, destination) => tensor.Data.AsSpan((int)offset, destination.Length).CopyTo(destination),
-            ScalarType.Float32,
-            device: null
-        );
-        try
-        {
-            TensorStoreExtensions.CheckFinite(value, tensor.Name, Name);
-            return value;
-        }
-        catch
-        {
-            value.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>The number of heads: what is made of the first query is reshaped to [batch, length, heads, size].</summary>
-    private int Heads(OnnxGraph graph, string before, int hidden)
-    {
-        string bias = before + "encoder.layer.0.attention.self.query.bias";
-        foreach (
-            OnnxNode reshape in graph
-                .Readers(bias)
-                .SelectMany(node => node.Outputs)
-                .SelectMany(graph.Readers)
-                .Where(node => node.Operator == "Reshape")
-        )
-        {
-            string shape = reshape.Inputs[^1];
-            long[] sizes =
-                graph.Tensors.GetValueOrDefault(shape)?.Integers
-                ??
-                [
-                    .. (graph.Maker(shape) is { Operator: "Concat" } concat ? concat.Inputs : []).SelectMany(part =>
-                        graph.Tensors.GetValueOrDefault(part)?.Integers is { Length: 1 } known ? known : [-1L]
-                    ),
-                ];
-            if (sizes is [_, _, var heads, var size])
-            {
-                heads =
-                    heads > 0 ? heads
-                    : size > 0 ? hidden / size
-                    : 0;
-                if (heads > 0 && heads <= hidden && hidden % heads == 0)
-                {
-                    return (int)heads;
-                }
-            }
-        }
-
-        throw Other(
-            $"its attention heads cannot be told; {nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Heads)} says how many there are"
+        string[] others = [.. Directory.EnumerateFiles(onnx, "*.onnx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        throw new FileNotFoundException(
+            $"'{onnx}' has neither {string.Join(" nor ", Usual)}"
+                + (others.Length > 0 ? $"; name one of {string.Join(", ", others.Select(file => $"'{file}'"))}." : ".")
         );
     }
 
-    /// <summary>The epsilon of a layer norm.</summary>
-    private double Epsilon(OnnxGraph graph)
+    /// <summary>Where the file's <c>config.json</c> is; null for nowhere.</summary>
+    private static string? SettingsOf(string beside)
     {
-        float? found =
-            graph.Nodes.FirstOrDefault(node => node.Operator == "LayerNormalization")?.Epsilon
-            ?? graph
-                .Nodes.Where(node => node.Operator == "Sqrt")
-                .Select(root => graph.Maker(root.Inputs[0]))
-                .Where(sum => sum?.Operator == "Add")
-                .SelectMany(sum => sum!.Inputs)
-                .Select(input => graph.Tensors.GetValueOrDefault(input)?.Single)
-                .FirstOrDefault(value => value > 0);
-
-        // 1e-12 and not the float32 nearest to it.
-        return found is not { } value ? DefaultEpsilon
-            : !(value > 0) || !float.IsFinite(value) ? throw Other($"the epsilon of a layer norm is {value}")
-            : double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        string?[] places = [beside, Path.GetFileName(beside) == "onnx" ? Path.GetDirectoryName(beside) : null];
+        return places.FirstOrDefault(place => place is not null && File.Exists(Path.Join(place, "config.json")));
     }
-
-    private NotSupportedException Other(string what) =>
-        new($"{Name} is not of the layout that is read, a BERT encoder as PyTorch exports it: {what}.");
-
-    [GeneratedRegex(
-        @"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.",
-        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 1000
-    )]
-    private static partial Regex LayerName();
 }

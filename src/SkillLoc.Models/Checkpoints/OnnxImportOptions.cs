@@ -1,14 +1,17 @@
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Properties of the imported checkpoint that an ONNX file does not contain (<see cref="OnnxCheckpoint"/>).</summary>
+/// <summary>What an ONNX file does not contain, where it does not lie beside it (<see cref="OnnxCheckpoint"/>).</summary>
 public sealed record OnnxImportOptions
 {
-    /// <summary>The vocabulary, one word piece a line; null (the default) takes the <c>vocab.txt</c> beside the ONNX file.</summary>
+    /// <summary>The model's <c>config.json</c>; null (the default) takes the one in the folder of the ONNX file, or above a folder
+    /// <c>onnx</c>. Without any the graph must be a BERT's.</summary>
+    public string? Config { get; init; }
+
+    /// <summary>The vocabulary, one word piece a line, of a tokenizer as BERT has it; null (the default) takes the tokenizer's files that lie
+    /// where <c>config.json</c> does, or without that the <c>vocab.txt</c> beside the ONNX file.</summary>
     public string? Vocabulary { get; init; }
 
-    /// <summary>The number of attention heads, at least 1; null (the default) reads it off the graph's Reshape nodes.</summary>
-    public int? Heads { get; init; }
-
-    /// <summary>Whether the tokenizer lower-cases texts and strips accents (<c>do_lower_case</c>); true by default.</summary>
+    /// <summary>Whether the tokenizer of a vocabulary lower-cases texts and strips accents (<c>do_lower_case</c>); true by default. Other
+    /// tokenizer files say it themselves.</summary>
     public bool LowerCase { get; init; } = true;
 }

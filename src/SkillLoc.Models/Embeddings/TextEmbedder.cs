@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Prompts;
 using static TorchSharp.torch;
 
@@ -19,24 +20,49 @@ public sealed class TextEmbedder : IDisposable
     /// <param name="folder">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
     /// resolves.</param>
     /// <param name="layer">The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</param>
-    /// <param name="pooling">How hidden states are pooled into one vector.</param>
+    /// <param name="pooling">How hidden states are pooled into one vector; null (default) as the folder's <c>modules.json</c> says, with its
+    /// dense layers and its normalisation, where it has one (sentence-transformers), the last layer is pooled and there is no template; else
+    /// the mean.</param>
     /// <param name="template">A prompt template; null for plain text.</param>
     /// <param name="maxLength">The maximum length of a row in tokens; at most the model's.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
+    /// <param name="isNormalised">Whether vectors are divided by their Euclidean length; null (default) as the folder's <c>modules.json</c>
+    /// says where that says the pooling, else they are not.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt, or its <c>modules.json</c> names what is not
+    /// known.</exception>
     /// <exception cref="ArgumentException">The model has no such layer, or pooling at the mask has no template with a mask.</exception>
     public TextEmbedder(
         string folder,
         int? layer = null,
-        TextPooling pooling = TextPooling.Mean,
+        TextPooling? pooling = null,
         string? template = null,
         int maxLength = 128,
-        Device? device = null
+        Device? device = null,
+        bool? isNormalised = null
     )
     {
-        Reader = new(folder, PointOf, pooling, template, maxLength, device);
+        string found = CheckpointHub.Resolve(folder);
+        SentenceModules? modules = pooling is null && layer is null && template is null ? SentenceModules.Read(found) : null;
+        if (modules is not null)
+        {
+            modules.IsNormalised = isNormalised ?? modules.IsNormalised;
+        }
+        else if (isNormalised == true)
+        {
+            modules = SentenceModules.Normalised(pooling ?? TextPooling.Mean);
+        }
+
+        try
+        {
+            Reader = new(found, PointOf, modules?.Pooling ?? pooling ?? TextPooling.Mean, template, maxLength, device, modules);
+        }
+        catch
+        {
+            modules?.Dispose();
+            throw;
+        }
 
         string PointOf(ModelConfig config)
         {
@@ -60,8 +86,11 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>How hidden states are pooled into one vector.</summary>
     public TextPooling Pooling => Reader.Pooling;
 
+    /// <summary>Whether vectors are divided by their Euclidean length.</summary>
+    public bool IsNormalised => Reader.Modules?.IsNormalised == true;
+
     /// <summary>The size of a vector.</summary>
-    public int Size => Reader.Point.Size;
+    public int Size => Reader.Size;
 
     /// <summary>Encodes the texts of a row.</summary>
     /// <param name="text">The text.</param>

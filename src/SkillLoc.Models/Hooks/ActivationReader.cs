@@ -19,6 +19,7 @@ public sealed class ActivationReader : IDisposable
     private readonly IDisposable _owned;
     private readonly int _padId;
     private readonly Func<string, string?, EncodedText> _encode;
+    private readonly SentenceModules? _modules;
 
     /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added. Texts have the special
     /// tokens around them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled
@@ -77,15 +78,18 @@ public sealed class ActivationReader : IDisposable
     /// <param name="template">A prompt template.</param>
     /// <param name="maxLength">The most tokens of a row.</param>
     /// <param name="device">Where the weights go.</param>
+    /// <param name="modules">What is computed from pooled vectors, which the reader takes over; null for nothing.</param>
     internal ActivationReader(
         string folder,
         Func<ModelConfig, string> point,
         TextPooling pooling,
         string? template,
         int maxLength,
-        Device? device
+        Device? device,
+        SentenceModules? modules = null
     )
     {
+        _modules = modules;
         PromptTemplate? prompt = template is null ? null : PromptTemplate.Parse(template);
         using var checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
@@ -115,11 +119,17 @@ public sealed class ActivationReader : IDisposable
 
             Point = model.Points.Of(name);
             Pooling = pooling;
+            modules?.CheckFits(Point.Size);
             int length = Math.Min(maxLength, model.MaxLength);
             ITextEncoder encoder = prompt is null
                 ? new SequenceEncoder(tokenizer, length, SpecialTokenLayout.Checkpoint) { ScoresLast = checkpoint.Config.IsCausal }
                 : new TemplateEncoder(prompt, tokenizer, [], length);
             (_model, _owned, _padId, _encode) = (model, model, tokenizer.PadId, encoder.Encode);
+            (Tokenizer, Template, MaxLength) = (tokenizer, template, length);
+            if (modules is not null)
+            {
+                model.DisposeWith(modules);
+            }
         }
         catch
         {
@@ -134,6 +144,24 @@ public sealed class ActivationReader : IDisposable
     /// <summary>How a text's activations become one vector.</summary>
     public TextPooling Pooling { get; }
 
+    /// <summary>The size of a vector.</summary>
+    internal int Size => _modules?.SizeOf(Point.Size) ?? Point.Size;
+
+    /// <summary>What is computed from pooled vectors; null for nothing.</summary>
+    internal SentenceModules? Modules => _modules;
+
+    /// <summary>The model that is read.</summary>
+    internal LanguageModel Model => _model;
+
+    /// <summary>A checkpoint's tokenizer; null for a classifier's reader.</summary>
+    internal CheckpointTokenizer? Tokenizer { get; }
+
+    /// <summary>The prompt template of a checkpoint's reader; null for plain text.</summary>
+    internal string? Template { get; }
+
+    /// <summary>The most tokens of a row of a checkpoint's reader.</summary>
+    internal int MaxLength { get; }
+
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
@@ -143,7 +171,7 @@ public sealed class ActivationReader : IDisposable
     /// <summary>Reads rows, in groups of similar length.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>For each row a vector of the point's size.</returns>
+    /// <returns>For each row a vector of the point's size, or of that of a sentence-transformers folder's dense layer.</returns>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Read(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
@@ -152,13 +180,14 @@ public sealed class ActivationReader : IDisposable
         using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
         int prompt = _model.PeftModule?.PromptSize ?? 0,
-            size = Point.Size;
+            size = Size;
         foreach (int[] group in ScoringBatch.Split([.. rows.Select(row => row.Ids.Length + prompt)], _model.Device))
         {
             cancellation.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();
             using var batch = TokenBatch.Create([.. group.Select(i => rows[i])], _padId, _model.Device);
-            float[] values = Read(batch).to(ScalarType.Float32).cpu().data<float>().ToArray();
+            Tensor pooled = Read(batch).to(ScalarType.Float32).cpu();
+            float[] values = (_modules?.Finish(pooled) ?? pooled).data<float>().ToArray();
             for (int i = 0; i < group.Length; i++)
             {
                 vectors[group[i]] = values[(i * size)..((i + 1) * size)];

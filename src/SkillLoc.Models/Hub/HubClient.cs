@@ -250,7 +250,8 @@ internal sealed class HubClient(HubName name, HubOptions options)
     private bool IsOurs(Uri uri) =>
         Uri.Compare(uri, _endpoint, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
 
-    private Uri UriOf(string commit, string file) => new($"{Endpoint}/{name.Repository}/resolve/{commit}/{Uri.EscapeDataString(file)}");
+    private Uri UriOf(string commit, string file) =>
+        new($"{Endpoint}/{name.Repository}/resolve/{commit}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
 
     private static Uri ReadEndpoint(HubOptions options)
     {

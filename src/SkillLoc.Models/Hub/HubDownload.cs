@@ -5,6 +5,7 @@ using System.Text;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Embeddings;
 
 namespace SkillLoc.Models.Hub;
 
@@ -77,6 +78,15 @@ internal sealed class HubDownload
         foreach (string file in others.Where(files.Contains))
         {
             await Fetch(commit, file).ConfigureAwait(false);
+        }
+
+        if (files.Contains(SentenceModules.ListFile))
+        {
+            string list = await Fetch(commit, SentenceModules.ListFile).ConfigureAwait(false);
+            foreach (string file in SentenceModules.NamesOf(list).Where(files.Contains))
+            {
+                await Fetch(commit, file).ConfigureAwait(false);
+            }
         }
 
         string path = await Fetch(commit, weights).ConfigureAwait(false);

@@ -53,6 +53,21 @@ internal sealed class EncoderGraph : IOnnxBackbone
         return _graph.Add("Squeeze", [last, _graph.Int64([1])]);
     }
 
+    /// <summary>Hidden states at every position, <c>[batch, sequence, hidden]</c>.</summary>
+    /// <param name="inputs">The graph's inputs.</param>
+    /// <param name="layers">How many layers they went through; 0 for the embeddings.</param>
+    public string Hidden(OnnxInputs inputs, int layers)
+    {
+        string hidden = Embed(inputs);
+        string? bias = layers > 0 ? Bias(inputs, positions: null) : null;
+        for (int i = 0; i < layers; i++)
+        {
+            hidden = Layer(i, hidden, bias, null);
+        }
+
+        return hidden;
+    }
+
     /// <inheritdoc/>
     public string WordScores(string hidden, Tensor words)
     {

@@ -41,21 +41,42 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     /// <param name="positions">Int64 <c>[batch, count]</c>.</param>
     public string HiddenAt(string ids, string positions)
     {
+        (string hidden, string places, string keys) = Embed(ids);
+        hidden = Layers(hidden, places, keys, _config.Layers - 1);
+        string some = _layers.LookingBack(_graph.Add("Unsqueeze", [positions, _graph.Int64([1, 3])]), keys);
+        return Normalise(Layer(_config.Layers - 1, hidden, some, positions), "transformer.ln_f");
+    }
+
+    /// <summary>Hidden states at every position, <c>[batch, sequence, hidden]</c>; behind the last layer normalised.</summary>
+    /// <param name="ids">Int64 <c>[batch, sequence]</c>.</param>
+    /// <param name="layers">How many layers they went through; 0 for the embeddings.</param>
+    public string Hidden(string ids, int layers)
+    {
+        (string hidden, string places, string keys) = Embed(ids);
+        hidden = Layers(hidden, places, keys, layers);
+        return layers == _config.Layers ? Normalise(hidden, "transformer.ln_f") : hidden;
+    }
+
+    /// <summary>The embeddings, the places of queries, and those of keys.</summary>
+    private (string Hidden, string Places, string Keys) Embed(string ids)
+    {
         const string Words = "transformer.wte.weight";
         string words = _graph.Add("Gather", [_graph.Add(Words, Parameter(Words)), ids], ("axis", 0L));
         string places = _layers.Places(ids, 1);
         const string Positions = "transformer.wpe.weight";
         string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Positions, Parameter(Positions)), places], ("axis", 0L)));
-        string keys = _adaptation.PrefixSize == 0 ? places : WithPrefix(places);
+        return (hidden, places, _adaptation.PrefixSize == 0 ? places : WithPrefix(places));
+    }
+
+    private string Layers(string hidden, string places, string keys, int count)
+    {
         string all = _layers.LookingBack(_graph.Add("Unsqueeze", [places, _graph.Int64([-1])]), keys);
-        for (int i = 0; i < _config.Layers - 1; i++)
+        for (int i = 0; i < count; i++)
         {
             hidden = Layer(i, hidden, all, null);
         }
 
-        string some = _layers.LookingBack(_graph.Add("Unsqueeze", [positions, _graph.Int64([1, 3])]), keys);
-        hidden = Layer(_config.Layers - 1, hidden, some, positions);
-        return Normalise(hidden, "transformer.ln_f");
+        return hidden;
     }
 
     /// <inheritdoc/>

@@ -50,7 +50,7 @@ public static class OnnxBase
         using DisposeScope scope = NewDisposeScope();
         var graph = new OnnxModelBuilder();
         var layers = new OnnxLayers(graph, quantizes: false);
-        var inputs = OnnxInputs.Add(graph, tokenizer.UsesTokenTypes && model is MaskedLanguageModel);
+        var inputs = OnnxInputs.Add(graph, OnnxExport.HasTypes(model, tokenizer));
         graph.Input(OnnxMetadata.Positions, OnnxType.Int64, OnnxInputs.Batch);
         IOnnxBackbone backbone = model is Gpt2ForCausalLM gpt2
             ? new Gpt2Graph(layers, gpt2)

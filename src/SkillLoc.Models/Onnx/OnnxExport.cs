@@ -43,7 +43,7 @@ internal sealed class OnnxExport
     }
 
     /// <summary>A copy with what a tuning method changed folded into the weights, as far as it can be. The rest is shared.</summary>
-    private static LanguageModel Folded(LanguageModel model)
+    internal static LanguageModel Folded(LanguageModel model)
     {
         LanguageModel copy = model.Clone(name => model.PeftModule?.FoldsInto(name) != true);
         copy.FoldAdaptation();
@@ -59,7 +59,7 @@ internal sealed class OnnxExport
             throw new NotSupportedException("A model that writes free text cannot be exported to ONNX; one whose labels are answers can.");
         }
 
-        bool hasTypes = tokenizer.UsesTokenTypes && model is MaskedLanguageModel;
+        bool hasTypes = HasTypes(model, tokenizer);
         OnnxInputs inputs = IsEmbedded ? new OnnxTextInputs(_graph, settings, tokenizer).Add(hasTypes) : OnnxInputs.Add(_graph, hasTypes);
         string logits = model switch
         {
@@ -78,6 +78,10 @@ internal sealed class OnnxExport
 
         AddTokenizer(_graph, tokenizer);
     }
+
+    /// <summary>Whether a graph reads segments.</summary>
+    internal static bool HasTypes(LanguageModel model, CheckpointTokenizer tokenizer) =>
+        tokenizer.UsesTokenTypes && model is MaskedLanguageModel;
 
     /// <summary>Adds what turns texts into the inputs of a graph to its metadata.</summary>
     internal static void AddTokenizer(OnnxModelBuilder graph, CheckpointTokenizer tokenizer)
@@ -124,30 +128,9 @@ internal sealed class OnnxExport
     /// <summary>The scored position of each row, Int64 <c>[batch]</c>.</summary>
     private string Positions(LanguageModel model, OnnxInputs inputs)
     {
-        string axis = _graph.Int64([1]);
-        if (model.Config.IsCausal)
-        {
-            string length = _graph.Add("ReduceSum", [inputs.Mask, axis], ("keepdims", 0L));
-            return _graph.Add("Sub", [length, _graph.Scalar(1)]);
-        }
-
         ClassifierSettings settings = _classifier.Settings;
         bool readsMask = settings.Template is not null && settings.Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
-        if (!readsMask)
-        {
-            return _layers.Mul(_graph.Add("Gather", [inputs.Mask, _graph.Scalar(0)], ("axis", 1L)), _graph.Scalar(0));
-        }
-
-        // A text may hold the mask's token too: what counts is the first one where the template's stands before all texts, else the last.
-        string masks = _graph.Add("Equal", [inputs.Ids, _graph.Scalar(_classifier.Tokenizer.MaskId)]);
-        bool isFirst = PromptTemplate.Parse(settings.Template!).MaskComesFirst;
-        return _graph.Add(
-            "ArgMax",
-            [_graph.Add("Cast", [masks], ("to", (long)OnnxType.Int32))],
-            ("axis", 1L),
-            ("keepdims", 0L),
-            ("select_last_index", isFirst ? 0L : 1L)
-        );
+        return _layers.Positions(inputs, model.Config.IsCausal, readsMask ? settings.Template : null, _classifier.Tokenizer);
     }
 
     /// <summary>Mean log-likelihoods of whole options after the text: each row once per option.</summary>

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -189,6 +191,37 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         string index = Sum(distance, graph.Scalar(farthest));
         string bias = graph.Add("Gather", [graph.Add(name, table, isDerived: true), index], ("axis", 0L));
         return graph.Add("Transpose", [bias], ("perm", new long[] { 0, 3, 1, 2 }));
+    }
+
+    /// <summary>The scored position of each row, Int64 <c>[batch]</c>: of a causal model the last token's, else the mask's that a template
+    /// has, else the first.</summary>
+    /// <param name="inputs">The graph's inputs.</param>
+    /// <param name="isCausal">Whether the model is causal.</param>
+    /// <param name="template">The template; null for none.</param>
+    /// <param name="tokenizer">The tokenizer, which has the mask.</param>
+    public string Positions(OnnxInputs inputs, bool isCausal, string? template, CheckpointTokenizer tokenizer)
+    {
+        if (isCausal)
+        {
+            string length = graph.Add("ReduceSum", [inputs.Mask, graph.Int64([1])], ("keepdims", 0L));
+            return graph.Add("Sub", [length, graph.Scalar(1)]);
+        }
+
+        if (template is null)
+        {
+            return Mul(graph.Add("Gather", [inputs.Mask, graph.Scalar(0)], ("axis", 1L)), graph.Scalar(0));
+        }
+
+        // A text may hold the mask's token too: what counts is the first one where the template's stands before all texts, else the last.
+        string masks = graph.Add("Equal", [inputs.Ids, graph.Scalar(tokenizer.MaskId)]);
+        bool isFirst = PromptTemplate.Parse(template).MaskComesFirst;
+        return graph.Add(
+            "ArgMax",
+            [graph.Add("Cast", [masks], ("to", (long)OnnxType.Int32))],
+            ("axis", 1L),
+            ("keepdims", 0L),
+            ("select_last_index", isFirst ? 0L : 1L)
+        );
     }
 
     /// <summary>Int64 0, 1, ... as many as a value's dimension has.</summary>

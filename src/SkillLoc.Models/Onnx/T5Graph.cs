@@ -38,7 +38,7 @@ internal sealed class T5Graph
     {
         (long count, long steps) = (answers.size(0), answers.size(1));
         string unread = _layers.Bias(inputs.Mask);
-        string encoded = Encode(inputs.Ids, unread);
+        string encoded = Encode(inputs.Ids, unread, _config.Layers);
 
         // Every text once per answer: [batch, ...] becomes [batch answers, ...].
         string rows = _graph.Add("Slice", [_graph.Add("Shape", [inputs.Ids]), _graph.Int64([0]), _graph.Int64([1])]);
@@ -78,7 +78,12 @@ internal sealed class T5Graph
         }
     }
 
-    private string Encode(string ids, string unread)
+    /// <summary>The encoder's hidden states at every position, <c>[batch, sequence, hidden]</c>; behind the last layer normalised.</summary>
+    /// <param name="inputs">The graph's inputs.</param>
+    /// <param name="layers">How many layers they went through; 0 for the embeddings.</param>
+    public string Hidden(OnnxInputs inputs, int layers) => Encode(inputs.Ids, _layers.Bias(inputs.Mask), layers);
+
+    private string Encode(string ids, string unread, int layers)
     {
         string hidden = Words(ids);
         string places = _layers.Places(ids, 1);
@@ -93,7 +98,7 @@ internal sealed class T5Graph
             places
         );
         bias = _layers.Sum(bias, unread);
-        for (int i = 0; i < _config.Layers; i++)
+        for (int i = 0; i < layers; i++)
         {
             Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(i);
             string name = $"encoder.block.{i}.layer.";
@@ -102,7 +107,7 @@ internal sealed class T5Graph
             hidden = FeedForward(maps, hidden, name + "1.layer_norm");
         }
 
-        return Normalise(hidden, "encoder.final_layer_norm");
+        return layers == _config.Layers ? Normalise(hidden, "encoder.final_layer_norm") : hidden;
     }
 
     private string Decode(string ids, long steps, string encoded, string unread)

@@ -33,17 +33,8 @@ internal static class ScorerCarrier
             labels.Count > 0 ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
             : outputs.IsScore ? [columns.Score]
             : [];
-        List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, .. state.Keys, .. between ?? []];
-        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>().Append<ITransformer>(
-            ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text)
-        );
-        if (columns.TextPair is not null)
-        {
-            chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
-            dropped.Add(CarrierColumns.TextPair);
-        }
-
-        chain = chain.Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract));
+        EstimatorChain<ITransformer> chain = Texts(ml, columns, out List<string> dropped);
+        dropped.AddRange([.. state.Keys, .. between ?? []]);
         foreach ((string column, string text) in state)
         {
             chain = chain.Append<ITransformer>(SavedState.Constant(ml, column, text.AsMemory()));
@@ -99,6 +90,34 @@ internal static class ScorerCarrier
         return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
     }
 
+    /// <summary>The transformers that a saved model begins with: its texts under names of their own, and a column for constants.</summary>
+    /// <param name="ml">The context.</param>
+    /// <param name="columns">The text columns.</param>
+    /// <param name="dropped">The columns that they add, to be dropped at the end.</param>
+    public static EstimatorChain<ITransformer> Texts(MLContext ml, ScoringColumns columns, out List<string> dropped)
+    {
+        dropped = [CarrierColumns.Text, CarrierColumns.Key];
+        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>().Append<ITransformer>(
+            ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text)
+        );
+        if (columns.TextPair is not null)
+        {
+            chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
+            dropped.Add(CarrierColumns.TextPair);
+        }
+
+        return chain.Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract));
+    }
+
+    /// <summary>No rows of the columns that a saved model reads.</summary>
+    public static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
+    {
+        var schema = SchemaDefinition.Create(typeof(InputRow));
+        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
+        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
+        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
+    }
+
     private static bool Collides(string label, ScoringColumns columns) =>
         label.Length == 0
         || label == "Label"
@@ -106,14 +125,6 @@ internal static class ScorerCarrier
         || label == columns.PredictedLabel
         || label == columns.PredictedText
         || columns.Inputs.Contains(label);
-
-    private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
-    {
-        var schema = SchemaDefinition.Create(typeof(InputRow));
-        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
-        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
-        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
-    }
 
     private sealed class InputRow
     {

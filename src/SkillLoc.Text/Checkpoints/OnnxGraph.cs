@@ -5,14 +5,17 @@ using Google.Protobuf;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>The parts of an ONNX file that an import needs: nodes, initialisers, and the constants among the nodes. Tensors are not
-/// copied.</summary>
+/// <summary>The parts of an ONNX file that an import needs: nodes, initialisers, the constants among the nodes, inputs and outputs. Tensors
+/// are not copied, and those in another file are read when they are asked for.</summary>
 /// <remarks>The fields and their numbers are those of <c>onnx.proto</c>.</remarks>
 internal sealed class OnnxGraph
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly string _name;
+    private readonly string? _folder;
+    private readonly List<OnnxInput> _inputs = [];
+    private readonly List<string> _outputs = [];
     private readonly Dictionary<string, OnnxTensor> _tensors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, OnnxNode> _makers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<OnnxNode>> _readers = new(StringComparer.Ordinal);
@@ -21,10 +24,12 @@ internal sealed class OnnxGraph
     /// <summary>Reads a file's bytes, which must not change while the graph is used.</summary>
     /// <param name="bytes">A whole ONNX file.</param>
     /// <param name="name">Its name in error messages.</param>
+    /// <param name="folder">Where the files lie that its tensors refer to; null for none.</param>
     /// <exception cref="InvalidDataException">The bytes are not a complete ONNX file.</exception>
-    public OnnxGraph(byte[] bytes, string name)
+    public OnnxGraph(byte[] bytes, string name, string? folder = null)
     {
         _name = name;
+        _folder = folder;
         try
         {
             foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes).Where(field => field.Number == 7))
@@ -49,6 +54,12 @@ internal sealed class OnnxGraph
     /// <summary>The nodes in the order of the file.</summary>
     public IReadOnlyList<OnnxNode> Nodes => _nodes;
 
+    /// <summary>The inputs, without those that only name an initialiser.</summary>
+    public IEnumerable<OnnxInput> Inputs => _inputs.Where(input => !_tensors.ContainsKey(input.Name));
+
+    /// <summary>The outputs.</summary>
+    public IReadOnlyList<string> Outputs => _outputs;
+
     /// <summary>The initialisers and constants by name.</summary>
     public IReadOnlyDictionary<string, OnnxTensor> Tensors => _tensors;
 
@@ -58,20 +69,98 @@ internal sealed class OnnxGraph
     /// <summary>The nodes that read a value.</summary>
     public IReadOnlyList<OnnxNode> Readers(string value) => _readers.TryGetValue(value, out List<OnnxNode>? nodes) ? nodes : [];
 
+    /// <summary>The values of a tensor, row-major and little-endian.</summary>
+    /// <exception cref="InvalidDataException">They lie in another file, which is missing or too short.</exception>
+    public ArraySegment<byte> Data(OnnxTensor tensor)
+    {
+        if (tensor.External is not { } place)
+        {
+            return tensor.Data;
+        }
+
+        if (
+            _folder is null
+            || place.Location.Length == 0
+            || place.Location is "." or ".."
+            || place.Location.AsSpan().ContainsAny('/', '\\', ':')
+        )
+        {
+            throw new InvalidDataException($"{_name}: the values of '{tensor.Name}' lie in another file ('{place.Location}').");
+        }
+
+        string path = Path.Join(_folder, place.Location);
+        if (!File.Exists(path))
+        {
+            throw new InvalidDataException($"{_name}: the values of '{tensor.Name}' lie in '{path}', which does not exist.");
+        }
+
+        using FileStream file = File.OpenRead(path);
+        long length = place.Length ?? file.Length - place.Offset;
+        if (place.Offset < 0 || length < 0 || length > Array.MaxLength || place.Offset > file.Length - length)
+        {
+            throw new InvalidDataException(
+                $"{_name}: the values of '{tensor.Name}' are {length} bytes at {place.Offset} of '{path}', which has {file.Length}."
+            );
+        }
+
+        byte[] bytes = new byte[length];
+        file.Position = place.Offset;
+        file.ReadExactly(bytes);
+        return bytes;
+    }
+
     private void ReadGraph(ArraySegment<byte> graph)
     {
         foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(graph))
         {
-            if (field.Number == 1)
+            switch (field.Number)
             {
-                Add(ReadNode(field.Bytes));
-            }
-            else if (field.Number == 5)
-            {
-                Add(ReadTensor(field.Bytes));
+                case 1:
+                    Add(ReadNode(field.Bytes));
+                    break;
+                case 5:
+                    Add(ReadTensor(field.Bytes));
+                    break;
+                case 11:
+                    _inputs.Add(ReadInput(field.Bytes));
+                    break;
+                case 12:
+                    _outputs.Add(ReadInput(field.Bytes).Name);
+                    break;
+                default:
+                    break;
             }
         }
     }
+
+    /// <summary>A ValueInfo: its name, and its TypeProto's tensor type's shape's dimensions.</summary>
+    private OnnxInput ReadInput(ArraySegment<byte> message)
+    {
+        string name = "";
+        List<long> sizes = [];
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(message))
+        {
+            if (field.Number == 1)
+            {
+                name = Text(field.Bytes);
+            }
+            else if (field.Number == 2)
+            {
+                sizes.AddRange(
+                    Parts(field.Bytes, 1)
+                        .SelectMany(tensor => Parts(tensor, 2))
+                        .SelectMany(shape => Parts(shape, 1))
+                        .Select(dimension => Fields(dimension).FirstOrDefault(part => part.Number == 1))
+                        .Select(size => size.Number == 1 ? (long)size.Value : OnnxInput.Free)
+                );
+            }
+        }
+
+        return new(name, [.. sizes]);
+    }
+
+    private IEnumerable<ArraySegment<byte>> Parts(ArraySegment<byte> message, int number) =>
+        Fields(message).Where(field => field.Number == number && field.Bytes.Array is not null).Select(field => field.Bytes);
 
     private void Add(OnnxTensor tensor)
     {
@@ -83,7 +172,7 @@ internal sealed class OnnxGraph
 
     private void Add(OnnxNode node)
     {
-        if (node is { Operator: "Constant", Value: { } value, Outputs: [var output] })
+        if (node is { Operator: "Constant", Outputs: [var output] } && Constant(node) is { } value)
         {
             Add(value with { Name = output });
             return;
@@ -106,13 +195,36 @@ internal sealed class OnnxGraph
         }
     }
 
+    private static OnnxTensor? Constant(OnnxNode node)
+    {
+        foreach ((string name, OnnxAttribute attribute) in node.Attributes)
+        {
+            switch (name)
+            {
+                case "value":
+                    return attribute.Tensor;
+                case "value_float":
+                    return OnnxTensor.Of([], [attribute.Number]);
+                case "value_floats":
+                    return OnnxTensor.Of([attribute.Numbers.Length], attribute.Numbers);
+                case "value_int":
+                    return OnnxTensor.Of([], [attribute.Integer]);
+                case "value_ints":
+                    return OnnxTensor.Of([attribute.Integers.Length], attribute.Integers);
+                default:
+                    break;
+            }
+        }
+
+        return null;
+    }
+
     private OnnxNode ReadNode(ArraySegment<byte> bytes)
     {
         List<string> inputs = [],
             outputs = [];
-        string kind = "";
-        OnnxTensor? value = null;
-        float? epsilon = null;
+        (string kind, string name, string domain) = ("", "", "");
+        var attributes = new Dictionary<string, OnnxAttribute>(StringComparer.Ordinal);
         foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
         {
             switch (field.Number)
@@ -123,42 +235,82 @@ internal sealed class OnnxGraph
                 case 2:
                     outputs.Add(Text(field.Bytes));
                     break;
+                case 3:
+                    name = Text(field.Bytes);
+                    break;
                 case 4:
                     kind = Text(field.Bytes);
                     break;
                 case 5:
-                    ReadAttribute(field.Bytes, ref value, ref epsilon);
+                    OnnxAttribute attribute = ReadAttribute(field.Bytes, out string key);
+                    attributes[key] = attribute;
+                    break;
+                case 7:
+                    domain = Text(field.Bytes);
                     break;
                 default:
                     break;
             }
         }
-        return new(kind, inputs, outputs) { Value = value, Epsilon = epsilon };
+
+        if (outputs.Count == 0)
+        {
+            throw Damaged($"a {kind} makes nothing");
+        }
+
+        return new(kind, inputs, outputs)
+        {
+            Name = name,
+            Domain = domain,
+            Index = _nodes.Count,
+            Attributes = attributes,
+        };
     }
 
-    /// <summary>Of the attributes, the tensor of a Constant and the epsilon of a LayerNormalization are read.</summary>
-    private void ReadAttribute(ArraySegment<byte> bytes, ref OnnxTensor? value, ref float? epsilon)
+    private OnnxAttribute ReadAttribute(ArraySegment<byte> bytes, out string name)
     {
-        string name = "";
-        OnnxTensor? tensor = null;
-        float? number = null;
+        name = "";
+        var attribute = new OnnxAttribute();
+        List<long> integers = [];
+        List<float> numbers = [];
         foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
         {
-            if (field.Number == 1)
+            switch (field.Number)
             {
-                name = Text(field.Bytes);
-            }
-            else if (field.Number == 2)
-            {
-                number = BitConverter.UInt32BitsToSingle((uint)field.Value);
-            }
-            else if (field.Number == 5)
-            {
-                tensor = ReadTensor(field.Bytes);
+                case 1:
+                    name = Text(field.Bytes);
+                    break;
+                case 2:
+                    attribute = attribute with { Number = BitConverter.UInt32BitsToSingle((uint)field.Value) };
+                    break;
+                case 3:
+                    attribute = attribute with { Integer = (long)field.Value };
+                    break;
+                case 4:
+                    attribute = attribute with { Text = Text(field.Bytes) };
+                    break;
+                case 5:
+                    attribute = attribute with { Tensor = ReadTensor(field.Bytes) };
+                    break;
+                case 7 when field.Bytes.Array is null:
+                    numbers.Add(BitConverter.UInt32BitsToSingle((uint)field.Value));
+                    break;
+                case 7 when field.Bytes.Count % sizeof(float) == 0:
+                    numbers.AddRange(MemoryMarshal.Cast<byte, float>(field.Bytes.AsSpan()));
+                    break;
+                case 8:
+                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes));
+                    break;
+                default:
+                    break;
             }
         }
-        value = string.Equals(name, "value", StringComparison.Ordinal) ? tensor ?? value : value;
-        epsilon = string.Equals(name, "epsilon", StringComparison.Ordinal) ? number ?? epsilon : epsilon;
+
+        return attribute with
+        {
+            Integers = [.. integers],
+            Numbers = [.. numbers],
+        };
     }
 
     private OnnxTensor ReadTensor(ArraySegment<byte> bytes) => ReadTensor(bytes, _name);
@@ -168,8 +320,10 @@ internal sealed class OnnxGraph
     public static OnnxTensor ReadTensor(ArraySegment<byte> message, string file)
     {
         List<long> shape = [];
-        (string? name, int type, bool isElsewhere) = ("", 0, false);
+        (string name, int type, bool isElsewhere) = ("", 0, false);
         ArraySegment<byte> data = default;
+        List<long> integers = [];
+        var place = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(message, file))
         {
             switch (field.Number)
@@ -185,11 +339,19 @@ internal sealed class OnnxGraph
                 case 9:
                     data = field.Bytes;
                     break;
-                case 7 when field.Bytes.Array is not null:
-                    data = Raw(Integers(field.Bytes));
+                case 5 or 7:
+                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes));
                     break;
                 case 8:
                     name = Text(field.Bytes);
+                    break;
+                case 13:
+                    string[] entry = [.. Fields(field.Bytes, file).Where(part => part.Number is 1 or 2).Select(part => Text(part.Bytes))];
+                    if (entry is [var key, var value])
+                    {
+                        place[key] = value;
+                    }
+
                     break;
                 case 14:
                     isElsewhere = field.Value == 1;
@@ -198,18 +360,11 @@ internal sealed class OnnxGraph
                     break;
             }
         }
-        return new(name, type, [.. shape], data, isElsewhere);
-    }
 
-    private static ArraySegment<byte> Raw(List<long> numbers)
-    {
-        byte[] bytes = new byte[numbers.Count * sizeof(long)];
-        for (int i = 0; i < numbers.Count; i++)
+        return new(name, type, [.. shape], integers.Count > 0 ? OnnxTensor.Raw(type, integers) : data)
         {
-            BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(i * sizeof(long)), numbers[i]);
-        }
-
-        return bytes;
+            External = isElsewhere ? OnnxExternal.Of(place) : null,
+        };
     }
 
     private static List<long> Integers(ArraySegment<byte> packed)
@@ -276,36 +431,4 @@ internal sealed class OnnxGraph
             yield return (number, bytes, value);
         }
     }
-}
-
-/// <summary>A node of an ONNX graph.</summary>
-/// <param name="Operator">The operator, for example <c>MatMul</c>.</param>
-/// <param name="Inputs">What it reads.</param>
-/// <param name="Outputs">What it makes.</param>
-internal sealed record OnnxNode(string Operator, IReadOnlyList<string> Inputs, IReadOnlyList<string> Outputs)
-{
-    /// <summary>The tensor of a <c>Constant</c>; null for others.</summary>
-    public OnnxTensor? Value { get; init; }
-
-    /// <summary>The attribute <c>epsilon</c>; null without one.</summary>
-    public float? Epsilon { get; init; }
-}
-
-/// <summary>A tensor in an ONNX file.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Type">The number of its element type: <see cref="Float32"/>, <see cref="Int64"/> or another.</param>
-/// <param name="Shape">The lengths of its dimensions.</param>
-/// <param name="Data">Its values, row-major and little-endian.</param>
-/// <param name="IsElsewhere">Whether its values lie in another file.</param>
-internal sealed record OnnxTensor(string Name, int Type, long[] Shape, ArraySegment<byte> Data, bool IsElsewhere)
-{
-    public const int Float32 = 1;
-    public const int Int64 = 7;
-    public const int Float16 = 10;
-
-    /// <summary>The values of an Int64 tensor; empty for others.</summary>
-    public long[] Integers => Type == Int64 ? [.. MemoryMarshal.Cast<byte, long>(Data.AsSpan())] : [];
-
-    /// <summary>The one value of a float32 tensor of one element; null for others.</summary>
-    public float? Single => Type == Float32 && Data.Count == sizeof(float) ? BinaryPrimitives.ReadSingleLittleEndian(Data) : null;
 }

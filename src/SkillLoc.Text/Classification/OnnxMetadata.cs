@@ -12,6 +12,9 @@ internal static class OnnxMetadata
     /// <summary>The <see cref="OnnxBaseModel"/> of a base model as JSON.</summary>
     public const string Base = "skillloc.base";
 
+    /// <summary>The <see cref="OnnxEmbeddingModel"/> of an embedder as JSON.</summary>
+    public const string Embedding = "skillloc.embedding";
+
     /// <summary>The token that rows are padded with.</summary>
     public const string Padding = "skillloc.padding_id";
 
@@ -20,6 +23,9 @@ internal static class OnnxMetadata
 
     /// <summary>The inputs of an exported graph, the last one only where the model has segments.</summary>
     public static readonly string[] Inputs = ["input_ids", "attention_mask", "token_type_ids"];
+
+    /// <summary>The output of an embedder that has a vector for each row; sentence-transformers calls it so.</summary>
+    public const string SentenceEmbedding = "sentence_embedding";
 
     /// <summary>An input of a base model: the scored position of each row, Int64 <c>[batch]</c>.</summary>
     public const string Positions = "positions";

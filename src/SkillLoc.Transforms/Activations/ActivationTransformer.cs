@@ -29,7 +29,7 @@ public abstract class ActivationTransformer : ITransformer, IRowScorer, IDisposa
         _ownership = new(this, reader.Dispose);
         _columns = columns;
         OutputColumnName = outputColumnName;
-        _slots = [.. Enumerable.Range(0, reader.Point.Size).Select(i => $"{slotName}{i}")];
+        _slots = [.. Enumerable.Range(0, reader.Size).Select(i => $"{slotName}{i}")];
     }
 
     /// <summary>The column that is added.</summary>

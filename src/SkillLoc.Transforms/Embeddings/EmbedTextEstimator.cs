@@ -35,7 +35,8 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
             _options.Pooling,
             _options.Template,
             _options.MaxLength,
-            _catalog.Device()
+            _catalog.Device(),
+            _options.IsNormalised
         );
         return new(embedder, Columns, _options.OutputColumnName) { Host = host };
     }
@@ -53,8 +54,13 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
         /// <summary>The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</summary>
         public int? Layer;
 
-        /// <summary>How hidden states are pooled into one vector.</summary>
-        public TextPooling Pooling = TextPooling.Mean;
+        /// <summary>How hidden states are pooled into one vector; null (default) as the folder's <c>modules.json</c> says
+        /// (sentence-transformers), else the mean.</summary>
+        public TextPooling? Pooling;
+
+        /// <summary>Whether vectors are divided by their Euclidean length; null (default) as the folder's <c>modules.json</c> says, else they
+        /// are not.</summary>
+        public bool? IsNormalised;
 
         /// <summary>A prompt template; null for plain text.</summary>
         public string? Template;

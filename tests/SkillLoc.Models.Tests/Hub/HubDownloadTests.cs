@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Embeddings;
 using SkillLoc.Models.Hub;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tokenization;
@@ -35,6 +36,27 @@ public sealed partial class HubDownloadTests : IDisposable
     {
         _server.Dispose();
         _folder.Dispose();
+    }
+
+    /// <summary>Of a sentence-transformers repository also what says how vectors are pooled.</summary>
+    [Fact]
+    public void ModulesComeWithWhatTheyName()
+    {
+        _files["modules.json"] =
+            """
+            [
+              {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+              {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+              {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+            ]
+            """u8.ToArray();
+        _files["1_Pooling/config.json"] = """{"word_embedding_dimension": 48, "pooling_mode_max_tokens": true}"""u8.ToArray();
+        _files["onnx/model.onnx"] = [1, 2, 3];
+        string found = Resolve();
+        Assert.Equal(_files["1_Pooling/config.json"], File.ReadAllBytes(Path.Join(found, "1_Pooling", "config.json")));
+        Assert.False(Directory.Exists(Path.Join(found, "onnx")));
+        using var embedder = new TextEmbedder(found);
+        Assert.Equal((TextPooling.Max, true), (embedder.Pooling, embedder.IsNormalised));
     }
 
     [Fact]
