@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Onnx;
 
@@ -92,46 +93,37 @@ internal sealed class GraftFile
         int data = sizeof(long) + (int)length;
         try
         {
-            using var json = JsonDocument.Parse(
-                _bytes.AsMemory(sizeof(long), (int)length),
-                new JsonDocumentOptions { AllowDuplicateProperties = false }
-            );
-            foreach (JsonProperty entry in json.RootElement.EnumerateObject())
-            {
-                if (entry.Name == "__metadata__")
+            ReadOnlySpan<byte> header = _bytes.AsSpan(sizeof(long), (int)length);
+            _tensors.EnsureCapacity(SafetensorsHeader.Count(header));
+            _metadata = SafetensorsHeader.Read(
+                header,
+                entry =>
                 {
-                    _metadata = entry.Value.Deserialize<Dictionary<string, string>>() ?? [];
-                    continue;
+                    var tensor = new Tensor(
+                        entry.Dtype,
+                        entry.Shape,
+                        data + checked((int)entry.Begin),
+                        checked((int)(entry.End - entry.Begin))
+                    );
+                    if (!_tensors.TryAdd(entry.Name, tensor))
+                    {
+                        throw SafetensorsHeader.Twice(entry.Name);
+                    }
                 }
-
-                long[] offsets = Numbers(entry.Value.GetProperty("data_offsets"));
-                var tensor = new Tensor(
-                    entry.Value.GetProperty("dtype").GetString() ?? "",
-                    Numbers(entry.Value.GetProperty("shape")),
-                    data + checked((int)offsets[0]),
-                    checked((int)(offsets[1] - offsets[0]))
-                );
-                _tensors.Add(entry.Name, tensor);
-            }
+            );
         }
-        catch (Exception error)
-            when (error
-                    is JsonException
-                        or InvalidOperationException
-                        or KeyNotFoundException
-                        or IndexOutOfRangeException
-                        or OverflowException
-                        or FormatException
-            )
+        catch (Exception error) when (error is JsonException or FormatException or OverflowException)
         {
             throw Invalid($"its header is damaged ({error.Message})", error);
         }
 
         // The tensors lie one after another and fill the rest of the file.
         int end = data;
-        foreach ((string name, Tensor tensor) in _tensors.OrderBy(pair => pair.Value.Start).ThenBy(pair => pair.Value.Length))
+        KeyValuePair<string, Tensor>[] sorted = [.. _tensors];
+        Array.Sort(sorted, (one, other) => (one.Value.Start, one.Value.Length).CompareTo((other.Value.Start, other.Value.Length)));
+        foreach ((string name, Tensor tensor) in sorted)
         {
-            if (tensor.Start != end || tensor.Length < 0 || tensor.Shape.Any(size => size < 0))
+            if (tensor.Start != end || tensor.Length < 0 || Array.Exists(tensor.Shape, size => size < 0))
             {
                 throw Invalid($"tensor '{name}' does not begin where the one before it ends");
             }
@@ -187,8 +179,6 @@ internal sealed class GraftFile
             ? throw Invalid($"tensor '{name}' has a value that is not finite")
             : values;
     }
-
-    private static long[] Numbers(JsonElement array) => [.. array.EnumerateArray().Select(number => number.GetInt64())];
 
     private InvalidDataException Invalid(string what, Exception? cause = null) =>
         new($"{_source} is no graft that can be read: {what}.", cause);

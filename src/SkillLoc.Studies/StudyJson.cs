@@ -21,7 +21,15 @@ public static class StudyJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
+    private const int MostOfPlan = 4 << 20;
+
     private static readonly JsonDocumentOptions Lenient = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
+
+    private static readonly JsonReaderOptions LenientReader = new()
+    {
+        AllowTrailingCommas = true,
+        CommentHandling = JsonCommentHandling.Skip,
+    };
 
     // A measurement may be NaN; what a plan asks for may not.
     private static readonly JsonSerializerOptions PlanOptions = new(Options) { NumberHandling = JsonNumberHandling.Strict };
@@ -39,7 +47,13 @@ public static class StudyJson
     {
         try
         {
-            using JsonDocument document = JsonText.Parse(File.ReadAllBytes(path), Lenient);
+            byte[] json = File.ReadAllBytes(path);
+            if (json.Length > MostOfPlan)
+            {
+                throw new InvalidDataException($"{path} is not a study plan: it has {json.Length} bytes, and plans have at most {MostOfPlan}.");
+            }
+
+            using JsonDocument document = JsonText.Parse(json, Lenient);
             return
                 document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("study", out JsonElement study)
@@ -61,16 +75,17 @@ public static class StudyJson
     {
         try
         {
-            string json = File.ReadAllText(path);
+            ReadOnlyMemory<byte> json = JsonText.ReadFile(path);
+            JsonText.CheckObjects(json.Span, LenientReader);
             using (var document = JsonDocument.Parse(json, Lenient))
             {
-                if (NullElement(document.RootElement, "$") is { } place)
+                if (NullElement(document.RootElement) is { } place)
                 {
-                    throw new JsonException($"{place} is null.");
+                    throw new JsonException($"${place} is null.");
                 }
             }
 
-            return JsonSerializer.Deserialize<T>(json, options ?? Options)!;
+            return JsonSerializer.Deserialize<T>(json.Span, options ?? Options)!;
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException or NotSupportedException)
         {
@@ -79,21 +94,39 @@ public static class StudyJson
     }
 
     /// <summary>The path of a list's element that is null, or of the whole; null where none is.</summary>
-    private static string? NullElement(JsonElement value, string path) =>
-        value.ValueKind switch
+    private static string? NullElement(JsonElement value)
+    {
+        switch (value.ValueKind)
         {
-            JsonValueKind.Null => path,
-            JsonValueKind.Array => value
-                .EnumerateArray()
-                .Select((element, i) => NullElement(element, $"{path}[{i}]"))
-                .FirstOrDefault(found => found is not null),
-            JsonValueKind.Object => value
-                .EnumerateObject()
-                .Where(property => property.Value.ValueKind != JsonValueKind.Null)
-                .Select(property => NullElement(property.Value, $"{path}.{property.Name}"))
-                .FirstOrDefault(found => found is not null),
-            _ => null,
-        };
+            case JsonValueKind.Null:
+                return "";
+            case JsonValueKind.Array:
+                int i = 0;
+                foreach (JsonElement element in value.EnumerateArray())
+                {
+                    if (NullElement(element) is { } rest)
+                    {
+                        return $"[{i}]{rest}";
+                    }
+
+                    i++;
+                }
+
+                return null;
+            case JsonValueKind.Object:
+                foreach (JsonProperty property in value.EnumerateObject())
+                {
+                    if (property.Value.ValueKind != JsonValueKind.Null && NullElement(property.Value) is { } rest)
+                    {
+                        return $".{property.Name}{rest}";
+                    }
+                }
+
+                return null;
+            default:
+                return null;
+        }
+    }
 
     /// <summary>The identity of a part of a study: a hash of everything that its measurements depend on.</summary>
     public static string FingerprintOf(params object[] parts) =>

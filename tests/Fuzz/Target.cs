@@ -24,6 +24,10 @@ internal sealed record Target(string Name, Shape Shape, IReadOnlyList<byte[]> Se
     /// <summary>Words that such files hold, put into mutants.</summary>
     public IReadOnlyList<byte[]> Words { get; init; } = [];
 
+    /// <summary>Whether reading a large file may allocate more than it may hold: rows are made one after another, and the libraries of
+    /// tokenizers outgrow their tables.</summary>
+    public bool AllocatesByTheWay { get; init; }
+
     /// <summary>Whether a file that the mutant names may be missing.</summary>
     public bool MayMiss { get; init; }
 }

@@ -91,7 +91,7 @@ internal static partial class Targets
                 ),
             ],
             "x/tasks.json",
-            bytes => _ = PromptTaskFile.Read(Encoding.UTF8.GetString(bytes), "x/tasks.json")
+            bytes => _ = PromptTaskFile.Read(bytes, "x/tasks.json")
         );
         yield return new(
             "format",
@@ -116,6 +116,7 @@ internal static partial class Targets
         Target Labelled(string name, Shape shape, string file, TaskFileFormat format, params byte[][] seeds) =>
             OfFile(scratch, name, shape, file, path => _ = TaskFileReader.Read(path, format).Count(), seeds) with
             {
+                AllocatesByTheWay = true,
                 Words = [.. new[] { "\t", "\"", ",", "\r", "\r\n", "\0", "\uFEFF", "good", "bad" }.Select(Utf8)],
             };
     }

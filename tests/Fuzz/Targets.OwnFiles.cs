@@ -81,11 +81,11 @@ internal static partial class Targets
                 }.Save(path)
         );
         var run = new Dictionary<string, string> { ["seed"] = "1" };
+        yield return OwnFile("training-seed", path => _ = TrainingStateFile.SeedOf(path), SaveState);
         yield return OwnFile(
             "training-state",
             path =>
             {
-                _ = TrainingStateFile.SeedOf(path);
                 try
                 {
                     _ = new TrainingStateFile(path, run).Load([], 9);
@@ -96,22 +96,7 @@ internal static partial class Targets
                     // A file that is as it should be, and not this run's.
                 }
             },
-            path =>
-                new TrainingStateFile(path, run).Save(
-                    new()
-                    {
-                        Step = 4,
-                        Rows = 8,
-                        Seconds = 1.5,
-                        Loss = 0.5,
-                        Metric = 0.75,
-                        Best = (0.75, 2),
-                        LossSum = 2,
-                        Stale = 1,
-                        Epochs = [new([true, false], [0.5f, 0.25f])],
-                    },
-                    []
-                )
+            SaveState
         );
         yield return OwnFile(
             "neurons",
@@ -184,6 +169,23 @@ internal static partial class Targets
         );
         yield return Recipes(scratch);
         yield return SavedModels(scratch);
+
+        void SaveState(string path) =>
+            new TrainingStateFile(path, run).Save(
+                    new()
+                    {
+                        Step = 4,
+                        Rows = 8,
+                        Seconds = 1.5,
+                        Loss = 0.5,
+                        Metric = 0.75,
+                        Best = (0.75, 2),
+                        LossSum = 2,
+                        Stale = 1,
+                        Epochs = [new([true, false], [0.5f, 0.25f])],
+                    },
+                    []
+                );
 
         Target Own(string name, Action<byte[]> read, Action<string> write) =>
             new(name, Shape.Safetensors, [Written(scratch, "x.safetensors", write)], "x.safetensors", read) { Words = SafetensorsWords };

@@ -107,6 +107,7 @@ internal static partial class Targets
             }
         )
         {
+            AllocatesByTheWay = true,
             MayMiss = true,
         };
     }

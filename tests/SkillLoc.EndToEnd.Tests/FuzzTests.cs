@@ -8,10 +8,22 @@ public sealed class FuzzTests : IDisposable
 {
     private const int Seconds = 30;
     private const int LeastTargets = 45;
+    private const int LargeMegabytes = 4;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-fuzz-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void LargeFilesTakeMemoryInProportion()
+    {
+        string[] arguments = [Path.Join(AppContext.BaseDirectory, "Fuzz.dll"), "large", $"{LargeMegabytes}"];
+        using Process fuzz = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+        string output = fuzz.StandardOutput.ReadToEnd();
+        fuzz.WaitForExit();
+        Assert.True(fuzz.ExitCode == 0, string.Join('\n', output.Split('\n').Where(line => line.Contains("TOO MUCH") || line.Contains("WRONG"))));
+        Assert.Contains("safetensors\t", output, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void MutantsAreReadOrRefusedAndNothingElse()

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Evaluators;
 
@@ -12,8 +13,6 @@ internal sealed class InterpolationFiles
     private const string ResultFile = "result.csv";
     private const string Header = "prefix,metric,x,dev_performance,dev_loss,test_performance,test_loss";
     private const string Average = "average";
-
-    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
 
     private static readonly SearchValues<char> Separators = SearchValues.Create(",\"\r\n");
 
@@ -52,13 +51,12 @@ internal sealed class InterpolationFiles
     /// <exception cref="InvalidDataException">The file is invalid; the message names the error.</exception>
     public static OrderedDictionary<string, (int[] Wrong, int[] Right)> Read(string path)
     {
-        OrderedDictionary<string, Dictionary<string, int[]>>? file;
+        ReadOnlySpan<byte> json = JsonText.ReadFile(path).Span;
         try
         {
-            file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(File.ReadAllText(path), Json);
+            JsonText.CheckUnicode(json);
         }
-        // Half a surrogate pair in a name is an InvalidOperationException.
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException error)
         {
             throw new InvalidDataException(
                 $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: "
@@ -67,15 +65,64 @@ internal sealed class InterpolationFiles
             );
         }
 
-        return file is { Count: > 0 }
-            ? new(file.Select(place => KeyValuePair.Create(place.Key, (Rows(place, "zero_list"), Rows(place, "one_list")))))
-            : throw new InvalidDataException($"{path} holds no places of a path.");
+        // Number by number: there may be millions.
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        var places = new OrderedDictionary<string, (int[] Wrong, int[] Right)>(StringComparer.Ordinal);
+        List<int> rows = [];
+        bool isObject = reader.TokenType == JsonTokenType.StartObject;
+        while (isObject && reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string place = reader.GetString()!;
+            if (!double.TryParse(place, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x))
+            {
+                throw new InvalidDataException($"{path}: '{place}' is no place of a path; expected a number such as 0.5.");
+            }
 
-        int[] Rows(KeyValuePair<string, Dictionary<string, int[]>> place, string name) =>
-            !double.TryParse(place.Key, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
-                ? throw new InvalidDataException($"{path}: '{place.Key}' is no place of a path; expected a number such as 0.5.")
-            : place.Value?.GetValueOrDefault(name) is { } rows && rows.All(row => row >= 0) ? rows
-            : throw new InvalidDataException($"{path}, place '{place.Key}': '{name}' must be a list of row numbers from 0 on.");
+            Dictionary<string, int[]> lists = ReadLists(ref reader, rows, $"{path}, place '{place}'");
+            if (!places.TryAdd(place, (Rows(lists, "zero_list", place), Rows(lists, "one_list", place))))
+            {
+                throw new InvalidDataException($"{path}: the place '{place}' occurs twice.");
+            }
+        }
+
+        return places.Count > 0 ? places : throw new InvalidDataException($"{path} holds no places of a path.");
+
+        int[] Rows(Dictionary<string, int[]> lists, string name, string place) =>
+            lists.TryGetValue(name, out int[]? found)
+                ? found
+                : throw new InvalidDataException($"{path}, place '{place}': '{name}' must be a list of row numbers from 0 on.");
+    }
+
+    /// <summary>Reads the lists of a place, each a name once with numbers from 0 on.</summary>
+    private static Dictionary<string, int[]> ReadLists(ref Utf8JsonReader reader, List<int> rows, string place)
+    {
+        var lists = new Dictionary<string, int[]>(StringComparer.Ordinal);
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            throw new InvalidDataException($"{place} holds {reader.TokenType}; expected an object of lists.");
+        }
+
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = reader.GetString()!;
+            rows.Clear();
+            reader.Read();
+            bool isList = reader.TokenType == JsonTokenType.StartArray;
+            while (isList && reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+            {
+                isList = reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int row) && row >= 0;
+                rows.Add(isList ? reader.GetInt32() : 0);
+            }
+
+            if (!isList || !lists.TryAdd(name, [.. rows]))
+            {
+                throw new InvalidDataException($"{place}: '{name}' must be a list of row numbers from 0 on, and there once.");
+            }
+        }
+
+        return lists;
     }
 
     /// <exception cref="InvalidOperationException">There is nothing to write.</exception>

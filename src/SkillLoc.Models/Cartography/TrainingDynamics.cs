@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Cartography;
 
@@ -10,9 +11,7 @@ namespace SkillLoc.Models.Cartography;
 /// </summary>
 public sealed class TrainingDynamics
 {
-    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
-
-    private readonly SortedDictionary<int, History> _rows = [];
+    private readonly SortedDictionary<int, List<Outcome>> _rows = [];
 
     /// <summary>Number of rows.</summary>
     public int Count => _rows.Count;
@@ -29,18 +28,17 @@ public sealed class TrainingDynamics
             throw new ArgumentOutOfRangeException(nameof(confidence), confidence, "A confidence is from 0 to 1.");
         }
 
-        if (!_rows.TryGetValue(row, out History? history))
+        if (!_rows.TryGetValue(row, out List<Outcome>? history))
         {
-            _rows.Add(row, history = new([], []));
+            _rows.Add(row, history = []);
         }
 
-        history.Right.Add(isRight);
-        history.Confidence.Add(confidence);
+        history.Add(new(isRight, confidence));
     }
 
     /// <summary>Returns the measures of all rows.</summary>
     /// <returns>One entry per row, in the order of the rows.</returns>
-    public IReadOnlyList<CartographyRow> Map() => [.. _rows.Select(pair => pair.Value.Measure(pair.Key))];
+    public IReadOnlyList<CartographyRow> Map() => [.. _rows.Select(pair => Measure(pair.Key, pair.Value))];
 
     /// <summary>Writes <c>cartography.json</c>: for each row, the lists <c>acc</c> (0 or 1) and <c>confidence</c>.</summary>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
@@ -52,11 +50,11 @@ public sealed class TrainingDynamics
             {
                 using var json = new Utf8JsonWriter(stream);
                 json.WriteStartObject();
-                foreach ((int row, History history) in _rows)
+                foreach ((int row, List<Outcome> history) in _rows)
                 {
                     json.WriteStartObject($"{row}");
-                    Write("acc", history.Right.Select(right => right ? 1.0 : 0.0));
-                    Write("confidence", history.Confidence);
+                    Write("acc", history.Select(epoch => epoch.IsRight ? 1.0 : 0.0));
+                    Write("confidence", history.Select(epoch => epoch.Confidence));
                     json.WriteEndObject();
                 }
 
@@ -82,64 +80,132 @@ public sealed class TrainingDynamics
     /// <exception cref="InvalidDataException">The file is invalid; the message says where.</exception>
     public static TrainingDynamics Load(string path)
     {
-        Dictionary<string, Dictionary<string, double[]>>? file;
+        ReadOnlySpan<byte> json = JsonText.ReadFile(path).Span;
         try
         {
-            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(File.ReadAllText(path), Json);
+            JsonText.CheckUnicode(json);
         }
-        // Half a surrogate pair in a name is an InvalidOperationException.
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException error)
         {
             throw new InvalidDataException($"{path} holds no training dynamics: {error.Message}", error);
         }
 
-        var dynamics = new TrainingDynamics();
-        foreach (
-            (string name, Dictionary<string, double[]> history) in file
-                ?? throw new InvalidDataException($"{path} holds null, no training dynamics.")
-        )
+        // Row by row: there may be millions.
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
         {
+            throw new InvalidDataException($"{path} holds {reader.TokenType}, no training dynamics, which are an object of rows.");
+        }
+
+        var dynamics = new TrainingDynamics();
+        List<double> right = [],
+            confidence = [];
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = reader.GetString()!;
             if (
                 !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row)
-                || name.Length > 1 && name[0] == '0'
-                || history is null
-                || history.GetValueOrDefault("acc") is not { } right
-                || history.GetValueOrDefault("confidence") is not { } confidence
-                || right.Length != confidence.Length
-                || right.Length == 0
-                || right.Any(value => value is not (0 or 1))
-                || confidence.Any(value => value is not (>= 0 and <= 1))
+                || (name.Length > 1 && name[0] == '0')
+                || !ReadHistory(ref reader, right, confidence)
+                || right.Count != confidence.Count
+                || right.Count == 0
+                || right.Exists(value => value is not (0 or 1))
+                || confidence.Exists(value => value is not (>= 0 and <= 1))
             )
             {
                 throw new InvalidDataException(
-                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one "
-                        + "length above 0."
+                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, each once "
+                        + "and of one length above 0."
                 );
             }
 
-            for (int epoch = 0; epoch < right.Length; epoch++)
+            var history = new List<Outcome>(right.Count);
+            for (int epoch = 0; epoch < right.Count; epoch++)
             {
-                dynamics.Add(row, right[epoch] == 1, confidence[epoch]);
+                history.Add(new(right[epoch] == 1, confidence[epoch]));
+            }
+
+            if (!dynamics._rows.TryAdd(row, history))
+            {
+                throw new InvalidDataException($"{path}: row '{name}' occurs twice.");
             }
         }
 
         return dynamics;
     }
 
-    private sealed record History(List<bool> Right, List<double> Confidence)
+    /// <summary>Reads the lists of a row.</summary>
+    /// <returns>Whether both are there, each once, as lists of numbers.</returns>
+    private static bool ReadHistory(ref Utf8JsonReader reader, List<double> right, List<double> confidence)
     {
-        public CartographyRow Measure(int row)
+        right.Clear();
+        confidence.Clear();
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
         {
-            double mean = Confidence.Average();
-            return new(
-                row,
-                mean,
-                Math.Sqrt(Confidence.Average(value => (value - mean) * (value - mean))),
-                Right.Average(right => right ? 1.0 : 0.0),
-                Right.Zip(Right.Skip(1)).Count(pair => pair.First != pair.Second)
-            );
+            return false;
         }
+
+        bool hasRight = false,
+            hasConfidence = false;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            bool isRight = reader.ValueTextEquals("acc"u8);
+            if (!isRight && !reader.ValueTextEquals("confidence"u8))
+            {
+                // The paper's code may write more.
+                reader.Skip();
+                continue;
+            }
+
+            if ((isRight ? hasRight : hasConfidence) || !ReadNumbers(ref reader, isRight ? right : confidence))
+            {
+                return false;
+            }
+
+            hasRight |= isRight;
+            hasConfidence |= !isRight;
+        }
+
+        return hasRight && hasConfidence;
     }
+
+    private static bool ReadNumbers(ref Utf8JsonReader reader, List<double> numbers)
+    {
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartArray)
+        {
+            return false;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out double number))
+            {
+                return false;
+            }
+
+            numbers.Add(number);
+        }
+
+        return true;
+    }
+
+    private static CartographyRow Measure(int row, List<Outcome> history)
+    {
+        double mean = history.Average(epoch => epoch.Confidence);
+        return new(
+            row,
+            mean,
+            Math.Sqrt(history.Average(epoch => (epoch.Confidence - mean) * (epoch.Confidence - mean))),
+            history.Average(epoch => epoch.IsRight ? 1.0 : 0.0),
+            history.Zip(history.Skip(1)).Count(pair => pair.First.IsRight != pair.Second.IsRight)
+        );
+    }
+
+    /// <summary>What became of a row in an epoch.</summary>
+    private readonly record struct Outcome(bool IsRight, double Confidence);
 }
 
 /// <summary>The training dynamics of a row over the epochs.</summary>

@@ -173,15 +173,21 @@ public sealed class ShardedTensorStore : ITensorStore
         try
         {
             var tensors = new List<TensorInfo>();
+            var infos = new Dictionary<ITensorStore, Dictionary<string, TensorInfo>>();
             foreach ((string? name, string? file) in ReadIndex())
             {
                 ITensorStore shard = Shard(file);
-                if (shard.Tensors.FirstOrDefault(info => string.Equals(info.Name, name, StringComparison.Ordinal)) is not { } found)
+                if (!infos.TryGetValue(shard, out Dictionary<string, TensorInfo>? ofShard))
+                {
+                    infos.Add(shard, ofShard = shard.Tensors.ToDictionary(info => info.Name, StringComparer.Ordinal));
+                }
+
+                if (!ofShard.TryGetValue(name, out TensorInfo? found))
                 {
                     throw Invalid($"it says that tensor '{name}' is in {file}, where it is not");
                 }
 
-                _byName.Add(name, shard);
+                _byName.Add(found.Name, shard);
                 tensors.Add(found);
             }
             Tensors = tensors;
@@ -234,21 +240,33 @@ public sealed class ShardedTensorStore : ITensorStore
         }
     }
 
-    private List<(string Name, string File)> ReadIndex()
+    /// <summary>The entries one by one, so that a name that no shard has ends the reading.</summary>
+    private IEnumerable<(string Name, string File)> ReadIndex()
+    {
+        using JsonDocument json = Parse();
+        if (
+            json.RootElement.ValueKind != JsonValueKind.Object
+            || !json.RootElement.TryGetProperty("weight_map", out JsonElement map)
+            || map.ValueKind != JsonValueKind.Object
+            || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String)
+        )
+        {
+            throw Invalid("it needs an object weight_map from tensor names to file names");
+        }
+
+        string? file = null;
+        foreach (JsonProperty entry in map.EnumerateObject())
+        {
+            file = file is not null && entry.Value.ValueEquals(file) ? file : entry.Value.GetString()!;
+            yield return (entry.Name, file);
+        }
+    }
+
+    private JsonDocument Parse()
     {
         try
         {
-            using JsonDocument json = JsonText.Parse(File.ReadAllBytes(Path));
-            if (
-                json.RootElement.ValueKind != JsonValueKind.Object
-                || !json.RootElement.TryGetProperty("weight_map", out JsonElement map)
-                || map.ValueKind != JsonValueKind.Object
-                || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String)
-            )
-            {
-                throw Invalid("it needs an object weight_map from tensor names to file names");
-            }
-            return [.. map.EnumerateObject().Select(entry => (entry.Name, entry.Value.GetString()!))];
+            return JsonText.Parse(File.ReadAllBytes(Path));
         }
         catch (JsonException e)
         {

@@ -78,8 +78,7 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
         new($"{source}: tensor '{info.Name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it {problem}.");
 
     private TensorInfo Info(string tensor) =>
-        file.Tensors.FirstOrDefault(info => info.Name == tensor)
-        ?? throw new InvalidDataException($"{source} lacks the tensor '{tensor}'.");
+        file.InfoOf(tensor) ?? throw new InvalidDataException($"{source} lacks the tensor '{tensor}'.");
 
     private static string Range(double least, double most) =>
         string.Create(

@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SkillLoc.Models.Architectures;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Checkpoints;
 
@@ -18,6 +19,9 @@ public sealed class ModelConfig
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
+
+    // Values are quoted in messages, several times their bytes; the largest known, of 21,000 labels, have 2 MB.
+    private const int MaxBytes = 8 << 20;
 
     private readonly JsonObject _json;
     private readonly Architecture? _architecture;
@@ -195,7 +199,7 @@ public sealed class ModelConfig
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         return File.Exists(path)
-            ? Parse(File.ReadAllText(path), path)
+            ? Parse(JsonText.ReadFile(path).Span, path)
             : throw new FileNotFoundException($"There is no model configuration '{path}'.", path);
     }
 
@@ -206,16 +210,26 @@ public sealed class ModelConfig
     public static ModelConfig Parse(string json, string source = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
+        return Parse(JsonText.Bytes(json, source), source);
+    }
+
+    /// <inheritdoc cref="Parse(string, string)"/>
+    internal static ModelConfig Parse(ReadOnlySpan<byte> json, string source)
+    {
+        if (json.Length > MaxBytes)
+        {
+            throw new InvalidDataException(
+                $"{source} is not a model configuration: it has {json.Length} bytes, and a configuration has at most {MaxBytes}."
+            );
+        }
+
         try
         {
-            var node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            // A text that is not valid Unicode, wherever it stands, is noticed only when it is asked for.
-            node?.ToJsonString();
-            return node is JsonObject root
+            return JsonText.ParseObject(json) is { } root
                 ? new ModelConfig(root, source)
                 : throw new InvalidDataException($"{source} is not a model configuration: expected a JSON object.");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw new InvalidDataException($"{source} is not a model configuration: it is not valid JSON ({e.Message}).", e);
         }

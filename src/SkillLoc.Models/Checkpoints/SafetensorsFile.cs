@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Diagnostics.CodeAnalysis;
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
@@ -18,7 +17,6 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
 {
     // The limit of Hugging Face's reader, which keeps a corrupt length from being allocated.
     private const long MaxHeaderBytes = 100_000_000;
-    private const string MetadataKey = "__metadata__";
 
     private readonly Dictionary<string, (TensorInfo Info, long Offset)> _byName = new(StringComparer.Ordinal);
     private readonly byte* _data;
@@ -31,7 +29,7 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
         long headerLength = HeaderLength(bytes, length);
         _data = bytes + sizeof(long) + headerLength;
         (Metadata, Tensors) = ReadHeader(
-            new UnmanagedMemoryStream(bytes + sizeof(long), headerLength),
+            new ReadOnlySpan<byte>(bytes + sizeof(long), (int)headerLength),
             length - sizeof(long) - headerLength
         );
     }
@@ -119,6 +117,9 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
         _memory = null;
     }
 
+    /// <summary>What the header says of a tensor; null where there is none of this name.</summary>
+    internal TensorInfo? InfoOf(string name) => _byName.GetValueOrDefault(name).Info;
+
     private static SafetensorsFile Create(string path, IDisposable memory, byte* bytes, long length)
     {
         try
@@ -167,111 +168,82 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
         return (long)headerLength;
     }
 
-    private (IReadOnlyDictionary<string, string> Metadata, IReadOnlyList<TensorInfo> Tensors) ReadHeader(Stream header, long dataLength)
+    private (IReadOnlyDictionary<string, string> Metadata, IReadOnlyList<TensorInfo> Tensors) ReadHeader(
+        ReadOnlySpan<byte> header,
+        long dataLength
+    )
     {
         try
         {
-            using var json = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (json.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                throw Invalid($"its header is a JSON {json.RootElement.ValueKind}, not an object");
-            }
-
-            var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-            var tensors = new List<TensorInfo>();
-            foreach (JsonProperty property in json.RootElement.EnumerateObject())
-            {
-                if (string.Equals(property.Name, MetadataKey, StringComparison.Ordinal))
-                {
-                    ReadMetadata(property.Value, metadata);
-                }
-                else
-                {
-                    tensors.Add(ReadTensor(property.Name, property.Value));
-                }
-            }
-            CheckLayout(dataLength);
+            int count = SafetensorsHeader.Count(header);
+            _byName.EnsureCapacity(count);
+            var tensors = new List<TensorInfo>(count);
+            Dictionary<string, string> metadata = SafetensorsHeader.Read(header, entry => tensors.Add(Add(entry)));
+            CheckLayout(tensors, dataLength);
             return (metadata, tensors);
         }
-        // A string that is not valid Unicode is noticed only when it is asked for, as an InvalidOperationException.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw Invalid($"its header is not valid JSON ({e.Message})", e);
         }
-    }
-
-    private void ReadMetadata(JsonElement value, Dictionary<string, string> metadata)
-    {
-        if (value.ValueKind != JsonValueKind.Object)
+        catch (FormatException e)
         {
-            throw Invalid($"{MetadataKey} is a JSON {value.ValueKind}, not an object of strings");
-        }
-
-        foreach (JsonProperty entry in value.EnumerateObject())
-        {
-            if (entry.Value.ValueKind != JsonValueKind.String)
-            {
-                throw Invalid($"{MetadataKey} entry '{entry.Name}' is a JSON {entry.Value.ValueKind}, not a string");
-            }
-
-            metadata.Add(entry.Name, entry.Value.GetString()!);
+            throw Invalid(e.Message, e);
         }
     }
 
-    private TensorInfo ReadTensor(string name, JsonElement value)
+    private TensorInfo Add(SafetensorsHeader.Entry entry)
     {
-        if (
-            value.ValueKind != JsonValueKind.Object
-            || !value.TryGetProperty("dtype", out JsonElement dtype)
-            || dtype.ValueKind != JsonValueKind.String
-            || !value.TryGetProperty("shape", out JsonElement shape)
-            || !TryReadIntegers(shape, out long[]? dimensions)
-            || !value.TryGetProperty("data_offsets", out JsonElement offsets)
-            || !TryReadIntegers(offsets, out long[]? range)
-        )
+        (string name, string dtype, long[] shape, long begin, long end) = entry;
+        if (ElementTypes.FromSafetensors(dtype) is not { } type)
         {
-            throw Invalid($"tensor '{name}' needs a text dtype and the arrays of whole numbers shape and data_offsets");
-        }
-        if (ElementTypes.FromSafetensors(dtype.GetString()!) is not { } type)
-        {
-            throw Invalid($"tensor '{name}' has dtype {dtype.GetString()}; supported are {ElementTypes.SafetensorsNames}");
+            throw Invalid($"tensor '{name}' has dtype {dtype}; supported are {ElementTypes.SafetensorsNames}");
         }
 
-        if (range.Length != 2 || range[0] < 0 || range[1] < range[0])
+        if (ElementTypes.ByteLength(type, shape) is not { } byteLength)
         {
-            throw Invalid($"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; expected [begin, end] with 0 <= begin <= end");
+            throw Invalid($"tensor '{name}' of {Described()} has an impossible shape");
         }
 
-        string shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";
-        if (ElementTypes.ByteLength(type, dimensions) is not { } byteLength)
+        if (byteLength != end - begin)
         {
-            throw Invalid($"tensor '{name}' of {shapeText} has an impossible shape");
+            throw Invalid($"tensor '{name}' of {Described()} needs {byteLength} bytes, but its data_offsets give it {end - begin}");
         }
 
-        if (byteLength != range[1] - range[0])
-        {
-            throw Invalid($"tensor '{name}' of {shapeText} needs {byteLength} bytes, but its data_offsets give it {range[1] - range[0]}");
-        }
+        var info = new TensorInfo(name, type, shape, byteLength);
+        return _byName.TryAdd(name, (info, begin)) ? info : throw SafetensorsHeader.Twice(name);
 
-        var info = new TensorInfo(name, type, dimensions, byteLength);
-        _byName.Add(name, (info, range[0]));
-        return info;
+        string Described() => $"{dtype} [{string.Join(", ", shape)}]";
     }
 
-    private void CheckLayout(long dataLength)
+    private void CheckLayout(List<TensorInfo> tensors, long dataLength)
     {
+        int[] order = new int[tensors.Count];
+        long[] offsets = new long[tensors.Count];
+        for (int i = 0; i < order.Length; i++)
+        {
+            (order[i], offsets[i]) = (i, _byName[tensors[i].Name].Offset);
+        }
+
+        Array.Sort(
+            order,
+            (one, other) =>
+                offsets[one].CompareTo(offsets[other]) is not 0 and var byOffset
+                    ? byOffset
+                    : tensors[one].ByteLength.CompareTo(tensors[other].ByteLength)
+        );
         long end = 0;
-        foreach ((TensorInfo? info, long offset) in _byName.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Info.ByteLength))
+        foreach (int i in order)
         {
-            if (offset != end)
+            if (offsets[i] != end)
             {
                 throw Invalid(
-                    $"tensor '{info.Name}' begins at byte {offset} of the data, but the tensors before it end at {end}; they must "
+                    $"tensor '{tensors[i].Name}' begins at byte {offsets[i]} of the data, but the tensors before it end at {end}; they must "
                         + "neither overlap nor leave gaps"
                 );
             }
 
-            end = offset + info.ByteLength;
+            end += tensors[i].ByteLength;
         }
         if (end != dataLength)
         {
@@ -280,27 +252,6 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
                     + $"{(end > dataLength ? "truncated" : "longer than it should be")}"
             );
         }
-    }
-
-    private static bool TryReadIntegers(JsonElement array, [NotNullWhen(true)] out long[]? values)
-    {
-        values = null;
-        if (array.ValueKind != JsonValueKind.Array)
-        {
-            return false;
-        }
-
-        long[] read = new long[array.GetArrayLength()];
-        int index = 0;
-        foreach (JsonElement element in array.EnumerateArray())
-        {
-            if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt64(out read[index++]))
-            {
-                return false;
-            }
-        }
-        values = read;
-        return true;
     }
 
     private InvalidDataException Invalid(string problem, Exception? inner = null) =>

@@ -34,8 +34,11 @@ public sealed record ClassifierSettings : ScoringSettings
     public static ClassifierSettings FromJson(string json, string source)
     {
         ArgumentNullException.ThrowIfNull(json);
-        return Valid(JsonText.Read<ClassifierSettings>(json, source, JsonText.OwnFiles), source);
+        return FromJson(JsonText.Bytes(json, source), source);
     }
+
+    private static ClassifierSettings FromJson(ReadOnlySpan<byte> json, string source) =>
+        Valid(JsonText.Read<ClassifierSettings>(json, source, JsonText.OwnFiles), source);
 
     /// <summary>Reads the settings of a checkpoint folder: its <c>skillloc.json</c>, or else those of a Hugging Face classifier with the
     /// standard head and the labels of its <c>config.json</c>.</summary>
@@ -85,7 +88,7 @@ public sealed record ClassifierSettings : ScoringSettings
                 : null;
         }
 
-        ClassifierSettings settings = FromJson(File.ReadAllText(path), path);
+        ClassifierSettings settings = FromJson(JsonText.ReadFile(path).Span, path);
         return !hasLabels || (!settings.NeedsWords && settings.Labels.SequenceEqual(config!.Labels, StringComparer.Ordinal))
             ? settings
             : throw new InvalidDataException(

@@ -130,7 +130,7 @@ internal sealed class GraftMaskState
                 throw new InvalidDataException($"{path} lacks the scores of '{name}'.");
             }
 
-            TensorInfo scores = file.Tensors.First(info => info.Name == name + ScoresSuffix);
+            TensorInfo scores = file.InfoOf(name + ScoresSuffix)!;
             if (!ElementTypes.IsFloatingPoint(scores.Dtype))
             {
                 throw new InvalidDataException($"{path}: tensor '{scores.Name}' is {scores.Dtype}; it must hold floating-point numbers.");
@@ -159,7 +159,7 @@ internal sealed class GraftMaskState
         // Flat indices, ascending and within the parameter.
         Tensor Places(string name, string suffix)
         {
-            TensorInfo info = file.Tensors.First(tensor => tensor.Name == name + suffix);
+            TensorInfo info = file.InfoOf(name + suffix)!;
             if (info.Dtype is not (ScalarType.Int32 or ScalarType.Int64) || info.Shape.Length != 1)
             {
                 throw new InvalidDataException(

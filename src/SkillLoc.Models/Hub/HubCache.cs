@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Hub;
 
@@ -118,7 +119,7 @@ internal sealed class HubCache(HubOptions options)
     {
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(index));
+            using JsonDocument json = JsonText.Parse(File.ReadAllBytes(index));
             string[] names =
             [
                 .. json.RootElement.GetProperty("weight_map").EnumerateObject().Select(entry => entry.Value.GetString() ?? "").Distinct(),

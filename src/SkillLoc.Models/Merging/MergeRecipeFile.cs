@@ -13,6 +13,9 @@ namespace SkillLoc.Models.Merging;
 /// </summary>
 public sealed class MergeRecipeFile
 {
+    private const int MostBytes = 2 << 20;
+    private const int Deepest = 64;
+
     private readonly IReadOnlyList<MergeRecipe> _recipes;
 
     private MergeRecipeFile(string path, IReadOnlyList<MergeRecipe> recipes)
@@ -36,9 +39,11 @@ public sealed class MergeRecipeFile
     public static MergeRecipeFile Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return File.Exists(path)
-            ? new(path, Read(File.ReadAllText(path), path))
-            : throw new FileNotFoundException($"There is no recipe '{path}'.", path);
+        return
+            !File.Exists(path) ? throw new FileNotFoundException($"There is no recipe '{path}'.", path)
+            : new FileInfo(path).Length is > MostBytes and var length
+                ? throw new InvalidDataException($"{path} has {length} bytes; recipes have at most {MostBytes}.")
+            : new(path, Read(File.ReadAllText(path), path));
     }
 
     /// <summary>Merges what the recipes say and writes the result; what named recipes give lies in a temporary folder meanwhile.</summary>
@@ -205,11 +210,29 @@ public sealed class MergeRecipeFile
         }
     }
 
+    /// <summary>Throws where values stand so deep in one another that the library, which reads them by one call within another, would fill
+    /// the stack.</summary>
+    private static void CheckDepth(string text, string path)
+    {
+        var parser = new Parser(new StringReader(text));
+        for (int depth = 0; parser.MoveNext(); )
+        {
+            depth += parser.Current!.NestingIncrease;
+            if (depth > Deepest)
+            {
+                throw new InvalidDataException(
+                    $"{path}, line {parser.Current.Start.Line}: values stand in one another more than {Deepest} times; a recipe does not."
+                );
+            }
+        }
+    }
+
     private static List<MergeRecipe> Read(string text, string path)
     {
         var stream = new YamlStream();
         try
         {
+            CheckDepth(text, path);
             stream.Load(new StringReader(text));
         }
         catch (YamlException e)

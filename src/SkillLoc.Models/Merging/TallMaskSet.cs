@@ -173,10 +173,10 @@ public sealed class TallMaskSet : IDisposable
             var set = new TallMaskSet(file, fields.Text("base_fingerprint"), tasks);
             foreach (string name in set.Names)
             {
-                long count = file.Tensors.First(info => info.Name == name + VectorSuffix).ByteLength / sizeof(float);
+                long count = file.InfoOf(name + VectorSuffix)!.ByteLength / sizeof(float);
                 for (int i = 0; i < tasks.Length; i++)
                 {
-                    TensorInfo? mask = file.Tensors.FirstOrDefault(info => info.Name == Mask(name, i));
+                    TensorInfo? mask = file.InfoOf(Mask(name, i));
                     if (mask is null || mask.Dtype != ScalarType.Byte || mask.ByteLength != (count + 7) / 8)
                     {
                         throw new InvalidDataException($"{path}: '{Mask(name, i)}' must be a mask of {count} bits.");

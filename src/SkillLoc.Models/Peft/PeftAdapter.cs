@@ -21,6 +21,8 @@ public sealed class PeftAdapter
     /// <summary>The file of what a graft has and PEFT has no place for.</summary>
     internal const string OwnFile = "skillloc.safetensors";
 
+    private const int MostTensors = 50_000;
+
     internal const string Lora = "LORA";
     internal const string Ia3 = "IA3";
     internal const string Shira = "SHIRA";
@@ -104,6 +106,11 @@ public sealed class PeftAdapter
             File.Exists(safetensors) ? SafetensorsFile.Open(safetensors)
             : File.Exists(pickle) ? TorchCheckpointFile.Open(pickle)
             : throw new FileNotFoundException($"The folder '{folder}' lacks the adapter's tensors, {WeightsFile}.", safetensors);
+        if (store.Tensors.Count > MostTensors)
+        {
+            throw new InvalidDataException($"{store.Path} has {store.Tensors.Count} tensors; an adapter has at most {MostTensors}.");
+        }
+
         var tensors = new OrderedDictionary<string, PeftTensor>(StringComparer.Ordinal);
         foreach (TensorInfo info in store.Tensors)
         {

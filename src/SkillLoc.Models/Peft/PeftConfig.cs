@@ -59,9 +59,8 @@ internal sealed class PeftConfig
     {
         try
         {
-            using JsonDocument document = JsonText.Parse(File.ReadAllBytes(path));
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? new(JsonObject.Create(document.RootElement.Clone())!, path)
+            return JsonText.ParseObject(File.ReadAllBytes(path)) is { } json
+                ? new(json, path)
                 : throw new InvalidDataException($"{path} must hold a JSON object.");
         }
         catch (JsonException e)

@@ -1,6 +1,8 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Runs;
 
@@ -10,6 +12,9 @@ namespace SkillLoc.Models.Runs;
 /// </summary>
 public sealed record RunRecord
 {
+    // What a short one takes, with what reading it leaves behind.
+    private const int BytesOfRecord = 1024;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
@@ -108,14 +113,36 @@ public sealed record RunRecord
     /// <returns>The records, in the order of the lines; incomplete lines of killed processes are skipped.</returns>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">A line is valid JSON but not a record; the message names it.</exception>
-    public static IReadOnlyList<RunRecord> Read(string path) =>
-        [.. File.ReadLines(path).Select((line, i) => Parse(line, path, i + 1)).OfType<RunRecord>()];
+    public static IReadOnlyList<RunRecord> Read(string path)
+    {
+        var records = new List<RunRecord>();
+        long length = 0;
+        int number = 0;
+        foreach (string line in File.ReadLines(path))
+        {
+            number++;
+            length += line.Length;
+            if (Parse(line, path, number) is { } record)
+            {
+                records.Add(record);
+            }
+
+            if (records.Count > FileMemory.MostObjects(length, BytesOfRecord))
+            {
+                throw new InvalidDataException($"{path}, line {number}: {records.Count} records would take too much memory for their length.");
+            }
+        }
+
+        return records;
+    }
 
     private static RunRecord? Parse(string line, string path, int number)
     {
+        byte[] json = Encoding.UTF8.GetBytes(line);
         try
         {
-            JsonDocument.Parse(line).Dispose();
+            var reader = new Utf8JsonReader(json);
+            while (reader.Read()) { }
         }
         catch (JsonException)
         {
@@ -124,9 +151,10 @@ public sealed record RunRecord
 
         try
         {
-            return JsonSerializer.Deserialize<RunRecord>(line, Json) ?? throw new JsonException("It is null.");
+            JsonText.CheckObjects(json, default);
+            return JsonSerializer.Deserialize<RunRecord>(json, Json) ?? throw new JsonException("It is null.");
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException error)
         {
             throw new InvalidDataException($"{path}, line {number} is no record of a run: {error.Message}", error);
         }

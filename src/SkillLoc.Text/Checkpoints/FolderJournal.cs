@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Checkpoints;
 
@@ -27,9 +28,11 @@ internal sealed record FolderJournal(string[] Written, string[] Stale, string? V
         FolderJournal? steps = null;
         try
         {
-            steps = JsonSerializer.Deserialize<FolderJournal>(File.ReadAllText(PathIn(stage)), Json);
+            ReadOnlySpan<byte> json = JsonText.ReadFile(PathIn(stage)).Span;
+            JsonText.CheckObjects(json, default);
+            steps = JsonSerializer.Deserialize<FolderJournal>(json, Json);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw Damaged(e.Message, e);
         }

@@ -10,6 +10,13 @@ namespace SkillLoc.Models.Checkpoints;
 /// <remarks>The fields and their numbers are those of <c>onnx.proto</c>.</remarks>
 internal sealed class OnnxGraph
 {
+    private const int BytesOfField = 128;
+    private const int BytesOfNode = 512;
+    private const int MostDimensions = 64;
+
+    // They are shapes and places; weights are not packed.
+    private const int MostNumbers = 1 << 16;
+
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly string _name;
@@ -111,8 +118,14 @@ internal sealed class OnnxGraph
 
     private void ReadGraph(ArraySegment<byte> graph)
     {
+        long most = FileMemory.MostObjects(graph.Count, BytesOfNode);
         foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(graph))
         {
+            if (_nodes.Count + _tensors.Count + _inputs.Count + _outputs.Count > most)
+            {
+                throw Damaged($"it has more than {most} nodes and tensors, which would take too much memory for their length");
+            }
+
             switch (field.Number)
             {
                 case 1:
@@ -299,7 +312,7 @@ internal sealed class OnnxGraph
                     numbers.AddRange(MemoryMarshal.Cast<byte, float>(field.Bytes.AsSpan()));
                     break;
                 case 8:
-                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes));
+                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes, _name));
                     break;
                 default:
                     break;
@@ -329,7 +342,12 @@ internal sealed class OnnxGraph
             switch (field.Number)
             {
                 case 1:
-                    shape.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes));
+                    shape.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes, file));
+                    if (shape.Count > MostDimensions)
+                    {
+                        throw Damaged(file, $"a tensor has more than {MostDimensions} dimensions");
+                    }
+
                     break;
                 case 2:
                     type = (int)field.Value;
@@ -340,7 +358,7 @@ internal sealed class OnnxGraph
                     data = field.Bytes;
                     break;
                 case 5 or 7:
-                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes));
+                    integers.AddRange(field.Bytes.Array is null ? [(long)field.Value] : Integers(field.Bytes, file));
                     break;
                 case 8:
                     name = Text(field.Bytes);
@@ -367,13 +385,17 @@ internal sealed class OnnxGraph
         };
     }
 
-    private static List<long> Integers(ArraySegment<byte> packed)
+    private static List<long> Integers(ArraySegment<byte> packed, string file)
     {
         var numbers = new List<long>();
         using var input = new CodedInputStream(packed.Array!, packed.Offset, packed.Count);
         while (!input.IsAtEnd)
         {
             numbers.Add(input.ReadInt64());
+            if (numbers.Count > MostNumbers)
+            {
+                throw Damaged(file, $"a tensor holds more than {MostNumbers} packed numbers of eight bytes");
+            }
         }
 
         return numbers;
@@ -395,10 +417,24 @@ internal sealed class OnnxGraph
     /// <exception cref="InvalidProtocolBufferException">The bytes are no message.</exception>
     public static IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message, string name)
     {
-        int end = message.Offset + message.Count;
-        for (int at = message.Offset; at < end; )
+        // A field that is no message has no bytes.
+        if (message.Count == 0)
         {
-            using var input = new CodedInputStream(message.Array!, at, end - at);
+            yield break;
+        }
+
+        byte[] array = message.Array!;
+        int end = message.Offset + message.Count;
+        long most = FileMemory.MostObjects(message.Count, BytesOfField);
+        using var input = new CodedInputStream(array, message.Offset, message.Count);
+        for (long count = 1; input.Position < end; count++)
+        {
+            int at = (int)input.Position;
+            if (count > most)
+            {
+                throw Damaged(name, $"from byte {message.Offset} to byte {at} it has {count} fields, which would take too much memory");
+            }
+
             uint tag = input.ReadTag();
             int number = WireFormat.GetTagFieldNumber(tag);
             ArraySegment<byte> bytes = default;
@@ -406,29 +442,40 @@ internal sealed class OnnxGraph
             switch (WireFormat.GetTagWireType(tag))
             {
                 case WireFormat.WireType.LengthDelimited:
-                    int length = input.ReadLength();
-                    if (length < 0 || length > end - input.Position)
+                    // The library would copy the content; so its length's own bytes are counted, and it is passed over.
+                    int start = (int)input.Position;
+                    while (start < end && array[start] >= 0x80)
                     {
-                        throw Damaged(name, $"at byte {at} a field of {length} bytes begins and {end - input.Position} are left");
+                        start++;
                     }
 
-                    bytes = new(message.Array!, (int)input.Position, length);
-                    at = (int)input.Position + length;
+                    start++;
+                    Pass(input, at, end, name);
+                    bytes = new(array, start, (int)input.Position - start);
                     break;
                 case WireFormat.WireType.Varint:
                     value = input.ReadUInt64();
-                    at = (int)input.Position;
                     break;
                 case WireFormat.WireType.Fixed32:
                     value = input.ReadFixed32();
-                    at = (int)input.Position;
                     break;
                 default:
                     input.SkipLastField();
-                    at = (int)input.Position;
                     break;
             }
             yield return (number, bytes, value);
+        }
+    }
+
+    private static void Pass(CodedInputStream input, int at, int end, string name)
+    {
+        try
+        {
+            input.SkipLastField();
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw Damaged(name, $"at byte {at} a field begins that is longer than the {end - at} bytes that are left", e);
         }
     }
 }

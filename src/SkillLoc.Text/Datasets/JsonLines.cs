@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Datasets;
 
@@ -18,7 +19,7 @@ internal static class JsonLines
         {
             try
             {
-                using var json = JsonDocument.Parse(line, new JsonDocumentOptions { AllowDuplicateProperties = false });
+                using JsonDocument json = JsonText.Parse(JsonText.Bytes(line, path));
                 JsonElement row = json.RootElement;
                 string text = Value(row, format.Text, number, out _);
                 string? second = format.TextPair is { } pair ? Value(row, pair, number, out _) : null;

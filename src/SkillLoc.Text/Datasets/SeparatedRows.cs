@@ -101,6 +101,7 @@ internal static class CsvRows
             Quote = quote,
             HasHeader = false,
             TrackLineNumbers = true,
+            MaxRecordSize = StrictText.LongestLine,
         };
         using var reader = CsvReader.Create(StrictText.Open(path, encoding), options);
         byte[] one = [(byte)quote],
@@ -127,7 +128,7 @@ internal static class CsvRows
             {
                 throw StrictText.Undecodable(path, encoding);
             }
-            catch (InvalidDataException e)
+            catch (Exception e) when (e is InvalidDataException or CsvFormatException)
             {
                 throw new InvalidDataException($"{path}, after line {reader.LineNumber}: {e.Message}", e);
             }

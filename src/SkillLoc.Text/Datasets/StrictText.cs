@@ -5,6 +5,9 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>Reads text files strictly: bytes that are invalid in the encoding are errors, never replaced.</summary>
 internal static class StrictText
 {
+    /// <summary>The most characters of a line: rows of text have thousands, and are held several times.</summary>
+    public const int LongestLine = 4 << 20;
+
     /// <summary>Opens a file, compressed or not (<see cref="CompressedFile"/>), after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see
     /// <see cref="Undecodable"/>.</summary>
     /// <exception cref="InvalidDataException">The file has a UTF-8 byte order mark, but another encoding was given, or its compression
@@ -53,6 +56,11 @@ internal static class StrictText
         using StreamReader reader = Open(path, encoding);
         for (int number = 1; Next(number) is { } line; number++)
         {
+            if (line.Length > LongestLine)
+            {
+                throw new InvalidDataException($"{path}, line {number} has {line.Length} characters; a row may have {LongestLine}.");
+            }
+
             yield return (number, line);
         }
 

@@ -276,7 +276,7 @@ public static class PromptTasks
     public static IReadOnlyList<PromptTask> Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return PromptTaskFile.Read(File.ReadAllText(path), path);
+        return PromptTaskFile.Read(JsonText.ReadFile(path).Span, path);
     }
 
     private static PromptTask Task(string name, string template, string mapping) =>
@@ -287,10 +287,10 @@ public static class PromptTasks
 internal static class PromptTaskFile
 {
     /// <summary>Reads the tasks.</summary>
-    /// <param name="json">An array of tasks.</param>
+    /// <param name="json">An array of tasks, in UTF-8.</param>
     /// <param name="source">Its name in error messages.</param>
     /// <exception cref="InvalidDataException">A task is wrong; the message names it and its property.</exception>
-    public static IReadOnlyList<PromptTask> Read(string json, string source)
+    public static IReadOnlyList<PromptTask> Read(ReadOnlySpan<byte> json, string source)
     {
         PromptTask[] tasks = Array.ConvertAll(JsonText.Read<Entry[]>(json, source), entry => entry.ToTask(source));
         if (tasks.Length == 0)

@@ -119,6 +119,9 @@ internal sealed record AddedToken(string Content, int Id)
     /// <summary>Whether it includes white space after it.</summary>
     public bool StripsRight { get; init; }
 
+    /// <summary>Whether the vocabulary had it not before.</summary>
+    public bool IsNew { get; init; }
+
     /// <summary>Whether it is normalized and matched in normalized texts.</summary>
     public bool IsNormalized { get; init; }
 }

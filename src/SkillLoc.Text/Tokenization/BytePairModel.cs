@@ -34,6 +34,7 @@ internal sealed class BytePairModel
     private readonly char[] _letters;
 
     /// <param name="vocabulary">Token to id.</param>
+    /// <param name="tokens">The same by id.</param>
     /// <param name="merges">Pairs of tokens with a space between, the best merge first.</param>
     /// <param name="special">Tokens that are not matched in texts.</param>
     /// <param name="model">The model in <c>tokenizer.json</c>; null without such a file.</param>
@@ -41,6 +42,7 @@ internal sealed class BytePairModel
     /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
     public BytePairModel(
         Dictionary<string, int> vocabulary,
+        Dictionary<int, string> tokens,
         IEnumerable<string> merges,
         IReadOnlySet<string> special,
         SerializedStep? model
@@ -56,7 +58,7 @@ internal sealed class BytePairModel
         _special = special;
         _ignoresMerges = model?.Flag("ignore_merges", false) == true;
         _tokenizer = BpeTokenizer.Create(new BpeOptions(vocabulary) { Merges = merges });
-        _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
+        _tokens = tokens;
         _ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         _longest = vocabulary.Keys.Max(token => token.Length);
         _letters =

@@ -31,29 +31,25 @@ public sealed partial class CheckpointTokenizer
         Files = files.Paths;
         _unigram = kind == TokenizerKind.Unigram ? UnigramTokenizer.Load(files) : null;
         _vocabulary = _unigram?.Vocabulary ?? (DistinguishesLeadingSpace ? files.ReadVocabulary() : files.ReadWordPieces());
-        HashSet<string> pieces = [.. _vocabulary.Keys];
         IReadOnlyList<AddedToken> added = _unigram?.Added ?? files.ReadAdded(_vocabulary, SpecialTokens.Named(files));
         _tokens = _vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
         _special = SpecialTokens.Find(files, _vocabulary, kind);
         VocabularySize = _tokens.Keys.Max() + 1;
 
-        HashSet<string> special =
-        [
-            .. _special.All,
-            .. SpecialTokens.Named(files),
-            .. added.Where(token => token.IsSpecial).Select(token => token.Content),
-        ];
-        HashSet<string> unspelled = [.. special, .. _vocabulary.Keys.Where(token => !pieces.Contains(token))];
+        var special = new HashSet<string>(_special.All, StringComparer.Ordinal);
+        special.UnionWith(SpecialTokens.Named(files));
+        special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Content));
+        HashSet<string> unspelled = [.. special, .. added.Where(token => token.IsNew).Select(token => token.Content)];
         JsonElement? serialized = files.ReadSerialized()?.Root;
         SerializedStep? model = serialized is { } root && _unigram is null ? files.ModelOf(root) : null;
         _steps = _unigram?.Steps ?? Steps(files, serialized);
         if (kind == TokenizerKind.BytePairs)
         {
+            char[] letters = [];
             // A merge that made a special token would let text spell it.
-            IEnumerable<string> merges = files
-                .ReadMerges(_vocabulary)
-                .Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
-            _bytePairs = new BytePairModel(_vocabulary, merges, unspelled, model);
+            HashSet<string>.AlternateLookup<ReadOnlySpan<char>> specials = special.GetAlternateLookup<ReadOnlySpan<char>>();
+            IEnumerable<string> merges = files.ReadMerges(_vocabulary).Where(merge => !specials.Contains(TokenizerFiles.Joined(merge, ref letters)));
+            _bytePairs = new BytePairModel(_vocabulary, _tokens, merges, unspelled, model);
         }
         else if (kind == TokenizerKind.WordPieces)
         {

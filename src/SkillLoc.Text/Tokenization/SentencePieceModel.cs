@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Google.Protobuf;
 using Microsoft.ML.Tokenizers;
+using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Models.Tokenization;
 
@@ -19,6 +20,9 @@ internal sealed class SentencePieceModel
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    // Of pieces of a few letters, in the library's trie and here.
+    private const int BytesOfPiece = 200;
+
     private readonly string _path;
     private readonly SentencePieceTokenizer _tokenizer;
     private readonly CharsMap? _rules;
@@ -32,7 +36,7 @@ internal sealed class SentencePieceModel
     public SentencePieceModel(byte[] file, string path, Predicate<string> isSpecial)
     {
         _path = path;
-        using var model = new MemoryStream();
+        using var model = new MemoryStream(file.Length + 64);
         ByteString rules = Complete(() => Copy(file, model, isSpecial));
         Unknown = Check();
         _rules = rules.IsEmpty ? null : new CharsMap(rules.Span, path);
@@ -121,6 +125,8 @@ internal sealed class SentencePieceModel
     /// <returns>The normalization rules; empty for none.</returns>
     private ByteString Copy(byte[] bytes, MemoryStream copy, Predicate<string> isSpecial)
     {
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        long most = FileMemory.MostObjects(bytes.Length, BytesOfPiece);
         ByteString rules = ByteString.Empty;
         using var input = new CodedInputStream(bytes);
         for (int start = 0; input.ReadTag() is not 0 and var tag; start = (int)input.Position)
@@ -129,7 +135,7 @@ internal sealed class SentencePieceModel
             {
                 case 1:
                     ByteString piece = input.ReadBytes();
-                    Pieces.Add(ReadPiece(piece));
+                    Add(ReadPiece(piece), ids, most);
                     if (isSpecial(Pieces[^1].Text))
                     {
                         WriteField(
@@ -153,6 +159,27 @@ internal sealed class SentencePieceModel
             copy.Write(bytes.AsSpan(start, (int)input.Position - start));
         }
         return rules;
+    }
+
+    private void Add((string Text, PieceType Type) piece, Dictionary<string, int> ids, long most)
+    {
+        int id = Pieces.Count;
+        if (!ids.TryAdd(piece.Text, id))
+        {
+            throw Malformed($"piece '{piece.Text}' has the ids {ids[piece.Text]} and {id}; every piece should occur once");
+        }
+
+        if (Encoding.UTF8.GetByteCount(piece.Text) > LongestPiece)
+        {
+            throw Malformed($"piece {id} is longer than {LongestPiece} bytes");
+        }
+
+        if (id >= most)
+        {
+            throw Malformed($"it has more than {most} pieces, which would take too much memory for their length");
+        }
+
+        Pieces.Add(piece);
     }
 
     private static (string Text, PieceType Type) ReadPiece(ByteString bytes)
@@ -224,23 +251,9 @@ internal sealed class SentencePieceModel
         }
     }
 
-    /// <summary>Checks the pieces.</summary>
-    /// <returns>The id of the unknown piece.</returns>
+    /// <summary>The id of the unknown piece.</summary>
     private int Check()
     {
-        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach ((string? text, PieceType _) in Pieces)
-        {
-            if (!ids.TryAdd(text, ids.Count))
-            {
-                throw Malformed($"piece '{text}' has the ids {ids[text]} and {ids.Count}; every piece should occur once");
-            }
-
-            if (Encoding.UTF8.GetByteCount(text) > LongestPiece)
-            {
-                throw Malformed($"piece {ids[text]} is longer than {LongestPiece} bytes");
-            }
-        }
         int unknown = Pieces.FindIndex(piece => piece.Type == PieceType.Unknown);
         return unknown >= 0 ? unknown : throw Malformed("it has no piece for what it cannot spell");
     }

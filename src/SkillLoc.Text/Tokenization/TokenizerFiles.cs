@@ -39,7 +39,10 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
 
     private const int LargestId = 1 << 24;
 
+    private const int LongestLine = 1 << 16;
+
     private readonly Dictionary<string, JsonElement?> _read = new(StringComparer.Ordinal);
+    private SerializedFile? _serialized;
 
     /// <summary>The paths of the tokenizer files that exist.</summary>
     public IReadOnlyList<string> Paths => [.. Names.Where(Has).Select(PathOf)];
@@ -48,7 +51,8 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
 
     public bool Has(string name) => contents?.ContainsKey(name) ?? File.Exists(PathOf(name));
 
-    /// <summary>Returns a JSON object, read once; null if the file does not exist.</summary>
+    /// <summary>Returns a JSON object, read once; null if the file does not exist. Of <c>tokenizer.json</c> vocabulary and merges are
+    /// empty.</summary>
     public JsonElement? ReadObject(string name)
     {
         if (_read.TryGetValue(name, out JsonElement? known))
@@ -59,8 +63,8 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
         JsonElement? root = null;
         if (Has(name))
         {
-            using JsonDocument document = ParseObject(name);
-            root = document.RootElement.Clone();
+            // The documents live as long as what is read of them, and are not copied.
+            root = ParseObject(name);
         }
         _read.Add(name, root);
         return root;
@@ -100,6 +104,21 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     /// <summary>The model of <c>tokenizer.json</c>, for its settings.</summary>
     public SerializedStep ModelOf(JsonElement root) => new(root.GetProperty("model"), $"{PathOf(Serialized)}, model");
 
+    /// <summary>The pieces of the unigram model of <c>tokenizer.json</c>, which <see cref="ReadSerialized"/> returned.</summary>
+    /// <param name="scores">The score of each, in the order of the ids.</param>
+    /// <exception cref="InvalidDataException">There are none, or a piece is invalid or occurs twice.</exception>
+    public Dictionary<string, int> ReadPieces(out double[] scores)
+    {
+        scores = [];
+        Dictionary<string, int>? pieces =
+            Find(_serialized!.Document.RootElement, "model", "vocab") is { ValueKind: JsonValueKind.Array }
+                ? Values(Serialized).Pieces(_serialized.Vocabulary.Span, out scores)
+                : null;
+        return pieces is { Count: > 0 }
+            ? pieces
+            : throw Malformed(Serialized, "its unigram model has no 'vocab', an array of pieces with their scores");
+    }
+
     /// <summary>Returns a nested property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
         root?.TryGetProperty(outer, out JsonElement value) == true
@@ -128,20 +147,35 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
             return SerializedVocabulary(root);
         }
 
-        using JsonDocument document = ParseObject(Vocabulary);
-        return Tokens(Vocabulary, document.RootElement);
+        byte[] bytes = Read(Vocabulary);
+        try
+        {
+            JsonText.CheckUnicode(bytes);
+        }
+        catch (JsonException e)
+        {
+            throw Incomplete(Vocabulary, e);
+        }
+
+        return bytes.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'{', ..]
+            ? Values(Vocabulary).Vocabulary(bytes, LargestId)
+            : throw Malformed(Vocabulary, "it holds no JSON object; it should be an object of token to id");
     }
 
     /// <summary>Pairs of tokens with a space between, best merge first: from <c>tokenizer.json</c>, else <c>merges.txt</c>.</summary>
-    public List<string> ReadMerges(IReadOnlyDictionary<string, int> vocabulary)
+    public List<string> ReadMerges(Dictionary<string, int> vocabulary)
     {
-        var merges = new List<string>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        var made = new HashSet<string>(StringComparer.Ordinal);
-        int number = 0;
-        (string? file, string[]? lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root)
-            ? (Serialized, SerializedMerges(root))
+        (string file, IEnumerable<string> lines) = ReadSerialized() is (TokenizerKind.BytePairs, _)
+            ? (Serialized, SerializedMerges())
             : (Merges, ReadLines(Merges));
+        string what = file == Merges ? "line" : "merge";
+        int known = (lines as List<string>)?.Count ?? CountLines(Merges);
+        var merges = new List<string>(known);
+        var seen = new HashSet<string>(known, StringComparer.Ordinal);
+        var made = new HashSet<int>(known);
+        Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        char[] both = [];
+        int number = 0;
         foreach (string line in lines)
         {
             number++;
@@ -150,32 +184,31 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
                 continue;
             }
 
-            if (line.Split(' ') is not [{ Length: > 0 } left, { Length: > 0 } right])
+            int space = line.IndexOf(' ');
+            if (space <= 0 || space == line.Length - 1 || line.IndexOf(' ', space + 1) >= 0)
+            {
+                throw Malformed(file, $"{what} {number} is '{line}'; it should be two tokens with one space between");
+            }
+
+            ReadOnlySpan<char> token = Joined(line, ref both);
+            if (
+                !ids.TryGetValue(token, out int id)
+                || !ids.ContainsKey(token = line.AsSpan(0, space))
+                || !ids.ContainsKey(token = line.AsSpan(space + 1))
+            )
             {
                 throw Malformed(
                     file,
-                    $"{(file == Merges ? "line" : "merge")} {number} is '{line}'; it should be two tokens with one space between"
+                    $"{what} {number} ('{line}') needs the token '{token}', which the vocabulary lacks; the two should belong together"
                 );
-            }
-
-            foreach (string? token in new[] { left, right, left + right })
-            {
-                if (!vocabulary.ContainsKey(token))
-                {
-                    throw Malformed(
-                        file,
-                        $"{(file == Merges ? "line" : "merge")} {number} ('{line}') needs the token '{token}', which the vocabulary "
-                            + "lacks; the two should belong together"
-                    );
-                }
             }
 
             if (!seen.Add(line))
             {
-                throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') occurs twice");
+                throw Malformed(file, $"{what} {number} ('{line}') occurs twice");
             }
 
-            made.Add(left + right);
+            made.Add(id);
             merges.Add(line);
         }
 
@@ -192,6 +225,22 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
         return merges;
     }
 
+    /// <summary>The token that a merge makes.</summary>
+    /// <param name="merge">Two tokens with a space between.</param>
+    /// <param name="letters">Where it is put, made longer where that is needed.</param>
+    public static ReadOnlySpan<char> Joined(string merge, ref char[] letters)
+    {
+        int space = merge.IndexOf(' ');
+        if (letters.Length < merge.Length)
+        {
+            letters = new char[2 * merge.Length];
+        }
+
+        merge.CopyTo(0, letters, 0, space);
+        merge.CopyTo(space + 1, letters, space, merge.Length - space - 1);
+        return letters.AsSpan(0, merge.Length - 1);
+    }
+
     /// <summary>The vocabulary: from <c>tokenizer.json</c>, else <c>vocab.txt</c> with one token per line, whose id is the zero-based line
     /// number.</summary>
     public Dictionary<string, int> ReadWordPieces()
@@ -201,7 +250,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
             return SerializedVocabulary(root);
         }
 
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
+        var vocabulary = new Dictionary<string, int>(CountLines(WordPieces), StringComparer.Ordinal);
         int id = 0;
         foreach (string line in ReadLines(WordPieces))
         {
@@ -234,7 +283,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     public List<AddedToken> ReadAdded(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, bool withoutSpecial = false)
     {
         var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
-        var ids = vocabulary.Values.ToHashSet();
+        HashSet<int>? ids = null;
         if (
             ReadObject(Serialized) is { } root
             && root.TryGetProperty("added_tokens", out JsonElement added)
@@ -332,8 +381,10 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
                 return;
             }
 
+            ids ??= [.. vocabulary.Values];
             if (vocabulary.TryAdd(token.Content, token.Id))
             {
+                tokens[token.Content] = token with { IsNew = true };
                 if (!ids.Add(token.Id))
                 {
                     throw Malformed(file, $"the added token '{token.Content}' has the id {token.Id} of another token");
@@ -362,95 +413,81 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
 
     private Dictionary<string, int> SerializedVocabulary(JsonElement root)
     {
-        if (Find(root, "model", "vocab") is not { ValueKind: JsonValueKind.Object } entries)
-        {
-            throw Malformed(Serialized, "its model has no 'vocab'");
-        }
-
-        return Tokens(Serialized, entries);
+        return Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Object }
+            ? Values(Serialized).Vocabulary(_serialized!.Vocabulary.Span, LargestId)
+            : throw Malformed(Serialized, "its model has no 'vocab'");
     }
 
-    // Either "a b" or ["a", "b"].
-    private string[] SerializedMerges(JsonElement root) =>
-        Find(root, "model", "merges") is { ValueKind: JsonValueKind.Array } merges
-            ?
-            [
-                .. merges
-                    .EnumerateArray()
-                    .Select(merge => merge.ValueKind == JsonValueKind.Array ? string.Join(' ', merge.EnumerateArray()) : merge.ToString()),
-            ]
+    private List<string> SerializedMerges() =>
+        Find(_serialized!.Document.RootElement, "model", "merges") is { ValueKind: JsonValueKind.Array }
+            ? Values(Serialized).Merges(_serialized.Merges.Span)
             : throw Malformed(Serialized, "its model has no 'merges'");
 
-    private Dictionary<string, int> Tokens(string file, JsonElement entries)
+    private LongValues Values(string file) => new(problem => Malformed(file, problem));
+
+    /// <summary>The number of lines that are not empty.</summary>
+    private int CountLines(string name)
     {
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        var tokens = new Dictionary<int, string>();
-        foreach (JsonProperty property in entries.EnumerateObject())
+        byte[] bytes = Read(name);
+        int count = 0;
+        bool isInLine = false;
+        foreach (byte value in bytes)
         {
-            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out int id) || id is < 0 or > LargestId)
-            {
-                throw Malformed(
-                    file,
-                    $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on, and no vocabulary "
-                        + "is so large"
-                );
-            }
-
-            if (!vocabulary.TryAdd(property.Name, id))
-            {
-                throw Malformed(file, $"token '{property.Name}' occurs twice");
-            }
-
-            if (!tokens.TryAdd(id, property.Name))
-            {
-                throw Malformed(file, $"tokens '{tokens[id]}' and '{property.Name}' both have the id {id}");
-            }
+            bool ends = value is (byte)'\n' or (byte)'\r';
+            count += isInLine && ends ? 1 : 0;
+            isInLine = !ends;
         }
-        return vocabulary.Count > 0 ? vocabulary : throw Malformed(file, "it holds no tokens; it should be an object of token to id");
+
+        return count + (isInLine ? 1 : 0);
     }
 
-    private string[] ReadLines(string name)
+    private IEnumerable<string> ReadLines(string name)
     {
-        try
+        using var reader = new StreamReader(
+            new MemoryStream(Read(name)),
+            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true)
+        );
+        for (int number = 1; Next() is { } line; number++)
         {
-            using var reader = new StreamReader(
-                new MemoryStream(Read(name)),
-                new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true)
-            );
-            var lines = new List<string>();
-            while (reader.ReadLine() is { } line)
-            {
-                lines.Add(line);
-            }
-
-            return [.. lines];
+            yield return line.Length <= LongestLine
+                ? line
+                : throw Malformed(name, $"line {number} has {line.Length} characters; tokens have at most {LongestLine}");
         }
-        catch (DecoderFallbackException e)
+
+        string? Next()
         {
-            throw Malformed(name, "it is not UTF-8 text", e);
+            try
+            {
+                return reader.ReadLine();
+            }
+            catch (DecoderFallbackException e)
+            {
+                throw Malformed(name, "it is not UTF-8 text", e);
+            }
         }
     }
 
-    private JsonDocument ParseObject(string name)
+    private JsonElement ParseObject(string name)
     {
-        JsonDocument? document = null;
+        byte[] bytes = Read(name);
         try
         {
-            document = JsonText.Parse(Read(name));
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? document
-                : throw Malformed(name, $"it holds a JSON {document.RootElement.ValueKind}; it should be an object");
+            JsonElement root =
+                name == Serialized
+                    ? (_serialized = SerializedFile.Parse(bytes)).Document.RootElement
+                    : JsonText.Parse(bytes).RootElement;
+            return root.ValueKind == JsonValueKind.Object
+                ? root
+                : throw Malformed(name, $"it holds a JSON {root.ValueKind}; it should be an object");
         }
         catch (JsonException e)
         {
-            throw Malformed(name, $"it is not complete JSON ({e.Message.TrimEnd('.')})", e);
-        }
-        catch
-        {
-            document?.Dispose();
-            throw;
+            throw Incomplete(name, e);
         }
     }
+
+    private InvalidDataException Incomplete(string name, JsonException e) =>
+        Malformed(name, $"it is not complete JSON ({e.Message.TrimEnd('.')})", e);
 
     /// <summary>The bytes of a file.</summary>
     /// <exception cref="FileNotFoundException">It does not exist.</exception>

@@ -35,6 +35,7 @@ internal sealed class UnigramTokenizer
         Steps = steps;
         Vocabulary = vocabulary;
         Added = added;
+        _pieces.EnsureCapacity(vocabulary.Count);
         foreach ((string? piece, int id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
         {
             _pieces.Add(id, piece);
@@ -243,43 +244,9 @@ internal sealed class UnigramTokenizer
 
     private static UnigramTokenizer FromSerialized(TokenizerFiles files, JsonElement root)
     {
-        JsonElement model = root.GetProperty("model");
-        if (
-            !model.TryGetProperty("vocab", out JsonElement entries)
-            || entries.ValueKind != JsonValueKind.Array
-            || entries.GetArrayLength() == 0
-        )
-        {
-            throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'vocab', an array of pieces with their scores");
-        }
-
-        var pieces = new List<(int Id, string Text, double Score)>();
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (JsonElement entry in entries.EnumerateArray())
-        {
-            if (
-                entry.ValueKind != JsonValueKind.Array
-                || entry.GetArrayLength() != 2
-                || entry[0].ValueKind != JsonValueKind.String
-                || entry[1].ValueKind != JsonValueKind.Number
-            )
-            {
-                throw files.Malformed(
-                    TokenizerFiles.Serialized,
-                    $"its vocabulary holds {entry.GetRawText()}; expected a piece and its score"
-                );
-            }
-
-            string text = entry[0].GetString()!;
-            if (!vocabulary.TryAdd(text, pieces.Count))
-            {
-                throw files.Malformed(TokenizerFiles.Serialized, $"piece '{text}' occurs twice");
-            }
-
-            pieces.Add((pieces.Count, text, entry[1].GetDouble()));
-        }
+        Dictionary<string, int> vocabulary = files.ReadPieces(out double[] scores);
         SerializedStep step = files.ModelOf(root).Only("vocab", "unk_id", "byte_fallback");
-        if (step.Find("unk_id") is null || step.Whole("unk_id", 0) is not { } unknownId || unknownId >= pieces.Count)
+        if (step.Find("unk_id") is null || step.Whole("unk_id", 0) is not { } unknownId || unknownId >= scores.Length)
         {
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'unk_id' within the vocabulary");
         }
@@ -287,10 +254,11 @@ internal sealed class UnigramTokenizer
         List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
         HashSet<int> special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id), unknownId];
         int[]? bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary, TokenizerFiles.Serialized) : null;
+        HashSet<string> strangers = [.. added.Where(token => token.IsNew).Select(token => token.Content)];
         var unigrams = new UnigramModel(
-            pieces.Where(piece => !special.Contains(piece.Id)),
+            vocabulary.Where(piece => !special.Contains(piece.Value) && !strangers.Contains(piece.Key)),
+            scores,
             unknownId,
-            pieces.Min(piece => piece.Score),
             bytes
         );
         return new(
@@ -329,39 +297,58 @@ internal sealed class UnigramModel
     // What a character without a piece costs beyond the worst piece.
     private const double UnknownPenalty = 10;
 
-    // A trie over UTF-16: the child of a node by a character, and each node's piece or -1.
-    private readonly Dictionary<long, int> _children = [];
-    private readonly List<(int Id, double Score)> _nodes = [(-1, 0)];
+    // A radix trie over UTF-16. The children of a node lie one after another, in the order of their first letters, and behind those of
+    // the node before it. A node stands for the beginning, of a length, of one of the pieces.
+    private readonly string[] _texts;
+    private readonly char[] _letters;
+    private readonly int[] _text;
+    private readonly int[] _length;
+    private readonly int[] _firstChild;
+    private readonly int[] _piece;
+    private readonly double[] _scores;
     private readonly int _unknown;
     private readonly double _unknownScore;
     private readonly int[]? _bytes;
 
-    /// <param name="pieces">The pieces that texts may contain.</param>
+    /// <param name="pieces">The pieces that texts may contain, with their ids.</param>
+    /// <param name="scores">The log-probabilities of all pieces by id.</param>
     /// <param name="unknown">The id of unknown text, one per run of such characters.</param>
-    /// <param name="worst">The smallest log-probability of a piece.</param>
     /// <param name="bytes">Ids of the 256 bytes, used for characters without a piece; null for none.</param>
-    public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes)
+    public UnigramModel(IEnumerable<KeyValuePair<string, int>> pieces, double[] scores, int unknown, int[]? bytes)
     {
-        foreach ((int id, string? text, double score) in pieces)
+        KeyValuePair<string, int>[] sorted = [.. pieces.Where(piece => piece.Key.Length > 0)];
+        _texts = Array.ConvertAll(sorted, piece => piece.Key);
+        int[] ids = Array.ConvertAll(sorted, piece => piece.Value);
+        Array.Sort(_texts, ids, StringComparer.Ordinal);
+        int most = (2 * _texts.Length) + 1;
+        (_letters, _text, _length, _firstChild, _piece) = (new char[most], new int[most], new int[most], new int[most + 1], new int[most]);
+        int[] ends = new int[most];
+        (_piece[0], ends[0]) = (-1, _texts.Length);
+        int count = 1;
+        for (int node = 0; node < count; node++)
         {
-            int node = 0;
-            foreach (char letter in text)
+            _firstChild[node] = count;
+            int depth = _length[node];
+            for (int first = _text[node] + (_piece[node] >= 0 ? 1 : 0); first < ends[node]; )
             {
-                if (!_children.TryGetValue(Key(node, letter), out int child))
+                int end = first + 1;
+                while (end < ends[node] && _texts[end][depth] == _texts[first][depth])
                 {
-                    child = _nodes.Count;
-                    _nodes.Add((-1, 0));
-                    _children.Add(Key(node, letter), child);
+                    end++;
                 }
-                node = child;
-            }
-            if (node != 0)
-            {
-                _nodes[node] = (id, score);
+
+                (_letters[count], _text[count], ends[count]) = (_texts[first][depth], first, end);
+                _length[count] = depth + _texts[first].AsSpan(depth).CommonPrefixLength(_texts[end - 1].AsSpan(depth));
+                _piece[count] = _texts[first].Length == _length[count] ? ids[first] : -1;
+                count++;
+                first = end;
             }
         }
+
+        _firstChild[count] = count;
+        _scores = scores;
         _unknown = unknown;
-        _unknownScore = worst - UnknownPenalty;
+        _unknownScore = scores.Min() - UnknownPenalty;
         _bytes = bytes;
     }
 
@@ -377,15 +364,15 @@ internal sealed class UnigramModel
             double soFar = best[start].Score;
             bool known = false;
             int node = 0;
-            for (int end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
+            for (int end = start; end < text.Length && Child(node, text[end..], end - start) is >= 0 and var child; )
             {
-                if (_nodes[node] is not (>= 0 and var id, var score))
+                end = start + _length[child];
+                if (_piece[child] is >= 0 and var id)
                 {
-                    continue;
+                    Offer(best, start, end, id, _scores[id] + soFar);
+                    known |= end - start == letter;
                 }
-
-                Offer(best, start, end + 1, id, score + soFar);
-                known |= end + 1 - start == letter;
+                node = child;
             }
             if (!known)
             {
@@ -433,5 +420,11 @@ internal sealed class UnigramModel
         }
     }
 
-    private static long Key(int node, char letter) => ((long)node << 16) | letter;
+    /// <summary>The child of a node that a text goes on with; -1 for none.</summary>
+    private int Child(int node, ReadOnlySpan<char> rest, int depth)
+    {
+        int first = _firstChild[node];
+        int child = first + _letters.AsSpan(first, _firstChild[node + 1] - first).BinarySearch(rest[0]);
+        return child >= first && rest.StartsWith(_texts[_text[child]].AsSpan(depth, _length[child] - depth)) ? child : -1;
+    }
 }

@@ -40,12 +40,20 @@ internal sealed class WordPieceModel
         _prefix = model?.Text("continuing_subword_prefix") ?? DefaultPrefix;
         _unknown = vocabulary[unknown];
         // The library numbers lines; a file's ids may have gaps.
-        KeyValuePair<string, int>[] byId = vocabulary.OrderBy(entry => entry.Value).ToArray();
-        _ids = Array.ConvertAll(byId, entry => entry.Value);
-        IEnumerable<string> lines = byId.Select(entry =>
-            special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key
-        );
-        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
+        string[] tokens = [.. vocabulary.Keys];
+        _ids = [.. vocabulary.Values];
+        Array.Sort(_ids, tokens);
+        using var stream = new MemoryStream();
+        using (var lines = new StreamWriter(stream, leaveOpen: true))
+        {
+            for (int i = 0; i < tokens.Length; i++)
+            {
+                lines.Write(special.Contains(tokens[i]) && tokens[i] != unknown ? Unspelled(_ids[i]) : tokens[i]);
+                lines.Write('\n');
+            }
+        }
+
+        stream.Position = 0;
         _tokenizer = WordPieceTokenizer.Create(
             stream,
             new WordPieceOptions

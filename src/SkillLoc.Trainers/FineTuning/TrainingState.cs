@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 using SkillLoc.Models.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -102,6 +103,8 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     private const string Format = "skillloc-training-state";
     private const string Version = "2";
 
+    private static readonly JsonSerializerOptions Plain = new() { AllowDuplicateProperties = false };
+
     /// <summary>Returns the seed in a state file; null without a file. <see cref="Load"/> reports other errors.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string? path)
@@ -116,12 +119,12 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         {
             return
                 file.Metadata.TryGetValue("run", out string? run)
-                && JsonSerializer.Deserialize<Dictionary<string, string>>(run)?.GetValueOrDefault("seed") is { } text
+                && JsonText.Read<Dictionary<string, string>>(run, path, Plain).GetValueOrDefault("seed") is { } text
                 && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed)
                 ? seed
                 : null;
         }
-        catch (JsonException)
+        catch (InvalidDataException)
         {
             return null;
         }
@@ -249,7 +252,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         }
 
         TensorInfo? Info(string name, ScalarType type) =>
-            file.Tensors.FirstOrDefault(info => info.Name == name && info.Dtype == type && info.Shape.Length == 1);
+            file.InfoOf(name) is { Shape.Length: 1 } info && info.Dtype == type ? info : null;
     }
 
     private static string RightName(int epoch) => $"epoch.{Text(epoch)}.right";
@@ -281,16 +284,10 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         }
     }
 
-    private SortedDictionary<string, string> Run(SafetensorsFile file)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<SortedDictionary<string, string>>(file.Metadata.GetValueOrDefault("run", "null"))
-                ?? throw new JsonException("it is missing");
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{path}: the metadata's 'run' does not describe a run: {error.Message}", error);
-        }
-    }
+    private SortedDictionary<string, string> Run(SafetensorsFile file) =>
+        JsonText.Read<SortedDictionary<string, string>>(
+            file.Metadata.GetValueOrDefault("run", "null"),
+            $"{path}: the metadata's 'run' does not describe a run",
+            Plain
+        );
 }

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Transforms;
 
@@ -17,6 +18,9 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
 {
     private const string Root = "SkillLoc/";
     private const string ListName = Root + "checkpoints.json";
+
+    // A file takes 150 bytes of it.
+    private const int MaxListBytes = 4 << 20;
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -146,7 +150,16 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
         try
         {
             using Stream stream = list.Open();
-            PackedFile?[]?[]? files = JsonSerializer.Deserialize<PackedFile?[]?[]>(stream, Json);
+            byte[] bytes = new byte[(int)Math.Min(list.Length, MaxListBytes) + 1];
+            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            if (length == bytes.Length)
+            {
+                throw new JsonException($"It is longer than the {Math.Min(list.Length, MaxListBytes)} bytes that it may have.");
+            }
+
+            ReadOnlySpan<byte> json = bytes.AsSpan(0, length);
+            JsonText.CheckObjects(json, default);
+            PackedFile?[]?[]? files = JsonSerializer.Deserialize<PackedFile?[]?[]>(json, Json);
             if (files is null || files.Any(each => each is null || each.Contains(null)))
             {
                 throw new JsonException("It holds null.");

@@ -1,5 +1,6 @@
 using System.Text;
 using Google.Protobuf;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Merging;
 using SkillLoc.Models.Peft;
 using SkillLoc.Models.Tests.Checkpoints;
@@ -58,6 +59,38 @@ public sealed class FoundByFuzzingTests : IDisposable
         string message = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message;
         Assert.StartsWith(path, message, StringComparison.Ordinal);
         Assert.Contains("it has 1 pieces", message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("[", "]")]
+    [InlineData("{a: ", "}")]
+    [InlineData("- ", "")]
+    public void ARecipeTooDeepForTheStackIsRefused(string open, string close)
+    {
+        string path = _folder.PathOf("merge.yml");
+        File.WriteAllText(path, "models: \n  " + string.Concat(Enumerable.Repeat(open, 50_000)) + "1" + string.Concat(Enumerable.Repeat(close, 50_000)));
+        string message = Assert.Throws<InvalidDataException>(() => MergeRecipeFile.Load(path)).Message;
+        Assert.StartsWith(path, message, StringComparison.Ordinal);
+        Assert.Contains("more than 64 times", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AGraftOfManyTensorsIsReadInTimeThatGrowsWithTheirNumber()
+    {
+        // Each was looked for among all: 200,000 took minutes.
+        const int Count = 200_000;
+        string tensors = string.Concat(
+            Enumerable.Range(0, Count).Select(i => $",\"{i}.indices\":{{\"dtype\":\"I32\",\"shape\":[0],\"data_offsets\":[0,0]}}")
+        );
+        byte[] header = Encoding.ASCII.GetBytes(
+            "{\"__metadata__\":{\"format\":\"skillloc-graft\",\"version\":\"1\"}" + tensors + "}"
+        );
+        var time = System.Diagnostics.Stopwatch.StartNew();
+        string message = Assert
+            .Throws<InvalidDataException>(() => Graft.Load([.. BitConverter.GetBytes((long)header.Length), .. header], "x"))
+            .Message;
+        Assert.Contains("base_fingerprint", message, StringComparison.Ordinal);
+        Assert.InRange(time.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(60));
     }
 
     [Fact]

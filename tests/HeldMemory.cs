@@ -1,0 +1,36 @@
+namespace SkillLoc.Tests;
+
+/// <summary>The most managed memory that is held while something runs: what is reachable, looked at every few milliseconds.</summary>
+internal static class HeldMemory
+{
+    private const int PauseMilliseconds = 15;
+
+    /// <summary>Runs something.</summary>
+    /// <returns>The most bytes held beyond those that were held before.</returns>
+    public static long While(Action action)
+    {
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long most = before;
+        using var over = new ManualResetEventSlim();
+        var watch = new Thread(() =>
+        {
+            while (!over.Wait(PauseMilliseconds))
+            {
+                GC.Collect();
+                most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: false));
+            }
+        });
+        watch.Start();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            over.Set();
+            watch.Join();
+        }
+
+        return most - before;
+    }
+}
