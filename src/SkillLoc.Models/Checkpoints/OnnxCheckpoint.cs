@@ -390,7 +390,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
     [GeneratedRegex(
         @"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.",
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 1000
+        matchTimeoutMilliseconds: 10_000
     )]
     private static partial Regex LayerName();
 }
