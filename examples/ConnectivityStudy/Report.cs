@@ -103,13 +103,15 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
             foreach (PlaneResult plane in result.Planes.Where(plane => plane.Experiment == experiment.Name))
             {
+                IReadOnlyList<LossPlanePoint> points = plane.Plane.Points;
+                string ends = string.Join(
+                    ", ",
+                    plane.Plane.Marks.Select(mark => mark.Loss.ToString("0.000", CultureInfo.InvariantCulture))
+                );
                 text.AppendLine(
-                        string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"The plane through {plane.Name}, {plane.Method}: over {plane.Plane.Points.Count} points the loss is "
-                                + $"{plane.Plane.Points.Min(point => point.Loss):0.000} to {plane.Plane.Points.Max(point => point.Loss):0.000}; "
-                                + $"of the ends {string.Join(", ", plane.Plane.Marks.Select(mark => mark.Loss.ToString("0.000", CultureInfo.InvariantCulture)))}."
-                        )
+                        CultureInfo.InvariantCulture,
+                        $"The plane through {plane.Name}, {plane.Method}: over {points.Count} points the loss is "
+                            + $"{points.Min(point => point.Loss):0.000} to {points.Max(point => point.Loss):0.000}; of the ends {ends}."
                     )
                     .AppendLine();
             }

@@ -124,7 +124,8 @@ public sealed class LossPlaneEvaluator
     /// <summary>Options for <see cref="LossPlaneEvaluator"/>.</summary>
     public sealed class Options
     {
-        /// <summary>The model at the origin, whose task is evaluated: fine-tuned, tuned by a method, or grafted. It is not changed.</summary>
+        /// <summary>The model at the origin, whose task is evaluated: fine-tuned, tuned by a method, or grafted. It is not
+        /// changed.</summary>
         public TextScoringTransformer? First;
 
         /// <summary>The model that the first axis leads to, of the same architecture, kind of tokenizer and tuning method; null (default)

@@ -371,7 +371,7 @@ public sealed partial class CheckpointFolder : IDisposable
     [GeneratedRegex(
         @"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$|^skillloc\.safetensors$",
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 1000
+        matchTimeoutMilliseconds: 10_000
     )]
     private static partial Regex WeightFileName();
 

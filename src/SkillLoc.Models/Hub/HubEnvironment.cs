@@ -60,6 +60,10 @@ internal static partial class HubEnvironment
         return Variable().Replace(path, match => Get(match.Groups["name"].Value) ?? match.Value);
     }
 
-    [GeneratedRegex(@"\$\{?(?<name>\w+)\}?", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"\$\{?(?<name>\w+)\}?",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 10_000
+    )]
     private static partial Regex Variable();
 }

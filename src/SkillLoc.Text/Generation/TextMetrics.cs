@@ -271,7 +271,7 @@ public static partial class TextMetrics
 
     private static ArgumentOutOfRangeException Unknown(TextMetric metric) => new(nameof(metric), metric, "There is no such metric.");
 
-    [GeneratedRegex(@"\b(?:a|an|the)\b", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"\b(?:a|an|the)\b", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Articles();
 }
 

@@ -107,7 +107,7 @@ public sealed partial class AutoregressiveTemplate
     /// <returns>The text that <see cref="Parse"/> read.</returns>
     public override string ToString() => _source;
 
-    [GeneratedRegex(" ?\\{[01]\\}", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(" ?\\{[01]\\}", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Placeholder();
 }
 

@@ -123,7 +123,7 @@ public sealed partial class PromptTemplate
     [GeneratedRegex(
         "^(?<name>labelx?|\\+?sent[a-z]?[-+]?)_(?<index>.*)$",
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 1000
+        matchTimeoutMilliseconds: 10_000
     )]
     private static partial Regex Variable();
 }

@@ -217,7 +217,7 @@ internal sealed partial record PackedCheckpoint(IReadOnlyList<PackedFile> Files)
         }
     }
 
-    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex FileName();
 }
 
