@@ -147,6 +147,50 @@ internal static class OnnxCases
         ["T5, answers"] = ("tiny-t5", Written),
         ["T5 1.1, answers"] = ("tiny-t5-v11", Written),
         ["T5, LoRA"] = ("tiny-t5", Written with { Tuning = new LoraOptions { Rank = 2 } }),
+        ["T5, LoRA with biases"] = (
+            "tiny-t5",
+            Written with
+            {
+                Tuning = new LoraOptions { Rank = 2, Bias = true },
+            }
+        ),
+        ["T5 1.1, low-rank biases"] = (
+            "tiny-t5-v11",
+            Written with
+            {
+                Tuning = new LowRankBiasOptions { Rank = 2, ShareR = true },
+            }
+        ),
+        ["T5, soft prompt"] = ("tiny-t5", Written with { Tuning = new SoftPromptOptions { Size = 4 } }),
+        ["T5, prefix"] = (
+            "tiny-t5",
+            Written with
+            {
+                Tuning = new PrefixOptions { Length = 3, ProjectionSize = 8 },
+            }
+        ),
+        ["T5 1.1, adapters"] = ("tiny-t5-v11", Written with { Tuning = new AdapterOptions { BottleneckSize = 4 } }),
+        ["T5, Houlsby"] = (
+            "tiny-t5",
+            Written with
+            {
+                Tuning = new AdapterOptions { BottleneckSize = 4, Placement = AdapterPlacement.Houlsby },
+            }
+        ),
+        ["BERT, LoRA with tanh"] = (
+            "tiny-bert",
+            Mask with
+            {
+                Tuning = new LoraOptions { Rank = 2, Mlp = true },
+            }
+        ),
+        ["RoBERTa, low-rank biases with tanh"] = (
+            "tiny-roberta",
+            Mask with
+            {
+                Tuning = new LowRankBiasOptions { Rank = 2, Mlp = true },
+            }
+        ),
         ["GPT-2, adapters"] = ("tiny-gpt2", Causal with { Tuning = new AdapterOptions { BottleneckSize = 4 } }),
     };
 

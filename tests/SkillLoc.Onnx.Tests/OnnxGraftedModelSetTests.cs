@@ -17,7 +17,7 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
     private readonly MLContext _ml = new(seed: 1);
 
     public static TheoryData<string> Checkpoints =>
-        ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra", "tiny-mpnet", "tiny-xlm-roberta", "tiny-gpt2"];
+        ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra", "tiny-mpnet", "tiny-xlm-roberta", "tiny-camembert", "tiny-gpt2"];
 
     private string Base => PathOf("base.onnx");
 
@@ -198,11 +198,13 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
             grafts["words"] = Words(checkpoint, 1, causal);
             grafts["other"] = Words(checkpoint, 2, causal with { AutoregressiveTemplate = "So {0} is" });
         }
-        else if (checkpoint is not ("tiny-xlm-roberta" or "tiny-electra"))
+        else if (checkpoint != "tiny-electra")
         {
-            // The others' vocabularies have the words whole, and their checkpoints a language-model head.
-            grafts["words"] = Words(checkpoint, 1, OnnxCases.Mask);
-            grafts["other"] = Words(checkpoint, 2, OnnxCases.Mask with { Template = "*cls**mask*:*+sent_0**sep+*" });
+            // The others' vocabularies have these words whole, and their checkpoints a language-model head.
+            string[] words = checkpoint is "tiny-xlm-roberta" or "tiny-camembert" ? ["great", "good"] : ["bad", "good"];
+            ClassifierSettings masked = OnnxCases.Mask with { Words = words };
+            grafts["words"] = Words(checkpoint, 1, masked);
+            grafts["other"] = Words(checkpoint, 2, masked with { Template = "*cls**mask*:*+sent_0**sep+*" });
         }
 
         grafts["head"] = Head(checkpoint, 3, HeadKind.SequenceClassification);

@@ -43,8 +43,8 @@ public sealed class TextEmbedder : IDisposable
         bool? isNormalised = null
     )
     {
-        string found = CheckpointHub.Resolve(folder);
-        SentenceModules? modules = pooling is null && layer is null && template is null ? SentenceModules.Read(found) : null;
+        bool asksFolder = pooling is null && layer is null && template is null;
+        SentenceModules? modules = asksFolder ? SentenceModules.Read(CheckpointHub.Resolve(folder)) : null;
         if (modules is not null)
         {
             modules.IsNormalised = isNormalised ?? modules.IsNormalised;
@@ -56,7 +56,7 @@ public sealed class TextEmbedder : IDisposable
 
         try
         {
-            Reader = new(found, PointOf, modules?.Pooling ?? pooling ?? TextPooling.Mean, template, maxLength, device, modules);
+            Reader = new(folder, PointOf, modules?.Pooling ?? pooling ?? TextPooling.Mean, template, maxLength, device, modules);
         }
         catch
         {

@@ -13,22 +13,19 @@ internal sealed class T5Graph
     private readonly OnnxModelBuilder _graph;
     private readonly T5ForConditionalGeneration _model;
     private readonly ModelConfig _config;
+    private readonly OnnxAdaptation _adaptation;
     private readonly HashSet<string> _weights = new(StringComparer.Ordinal);
 
     /// <param name="layers">Where nodes are added.</param>
     /// <param name="model">The model.</param>
-    /// <exception cref="NotSupportedException">A tuning method is left that does not fold into its weights.</exception>
+    /// <exception cref="NotSupportedException">No graph for its tuning method is known.</exception>
     public T5Graph(OnnxLayers layers, T5ForConditionalGeneration model)
     {
-        if (model.PeftModule is { } adaptation)
-        {
-            throw new NotSupportedException($"A T5 tuned with {adaptation.Options} cannot be exported to ONNX.");
-        }
-
         _layers = layers;
         _graph = layers.Graph;
         _model = model;
         _config = model.Config;
+        _adaptation = new(layers, model);
     }
 
     /// <summary>The log-likelihood of each answer, <c>[batch, answers]</c>.</summary>
@@ -37,11 +34,11 @@ internal sealed class T5Graph
     public string LogLikelihoods(OnnxInputs inputs, Tensor answers)
     {
         (long count, long steps) = (answers.size(0), answers.size(1));
-        string unread = _layers.Bias(inputs.Mask);
+        string unread = Unread(inputs);
         string encoded = Encode(inputs.Ids, unread, _config.Layers);
 
         // Every text once per answer: [batch, ...] becomes [batch answers, ...].
-        string rows = _graph.Add("Slice", [_graph.Add("Shape", [inputs.Ids]), _graph.Int64([0]), _graph.Int64([1])]);
+        string rows = RowsOf(inputs.Ids);
         encoded = Repeated(encoded, 3);
         unread = Repeated(unread, 4);
         long[] started = _model.ShiftRight(answers).cpu().data<long>().ToArray();
@@ -81,12 +78,34 @@ internal sealed class T5Graph
     /// <summary>The encoder's hidden states at every position, <c>[batch, sequence, hidden]</c>; behind the last layer normalised.</summary>
     /// <param name="inputs">The graph's inputs.</param>
     /// <param name="layers">How many layers they went through; 0 for the embeddings.</param>
-    public string Hidden(OnnxInputs inputs, int layers) => Encode(inputs.Ids, _layers.Bias(inputs.Mask), layers);
+    public string Hidden(OnnxInputs inputs, int layers) => Encode(inputs.Ids, Unread(inputs), layers);
+
+    /// <summary>What is added to the scores of keys of the text: nothing for a prompt's and for tokens.</summary>
+    private string Unread(OnnxInputs inputs)
+    {
+        string mask = inputs.Mask;
+        if (_adaptation.PromptSize > 0)
+        {
+            string shape = _graph.Add("Concat", [RowsOf(inputs.Ids), _graph.Int64([_adaptation.PromptSize])], ("axis", 0L));
+            mask = _graph.Add("Concat", [_graph.Add("Expand", [_graph.Int64([1], 1, 1), shape]), mask], ("axis", 1L));
+        }
+
+        return _layers.Bias(mask);
+    }
+
+    private string RowsOf(string x) => _graph.Add("Slice", [_graph.Add("Shape", [x]), _graph.Int64([0]), _graph.Int64([1])]);
 
     private string Encode(string ids, string unread, int layers)
     {
         string hidden = Words(ids);
-        string places = _layers.Places(ids, 1);
+        if (_adaptation.PromptSize > 0)
+        {
+            string slots = _graph.Add("prompt", _adaptation.Prompt.unsqueeze(0));
+            string shape = _graph.Add("Concat", [RowsOf(ids), _graph.Int64([1, 1])], ("axis", 0L));
+            hidden = _graph.Add("Concat", [_graph.Add("Expand", [slots, shape]), hidden], ("axis", 1L));
+        }
+
+        string places = _layers.Places(hidden, 1);
 
         // Beyond the largest distance all share one bucket.
         int farthest = _config.RelativeAttentionMaxDistance;
@@ -98,12 +117,20 @@ internal sealed class T5Graph
             places
         );
         bias = _layers.Sum(bias, unread);
+        if (_adaptation.PrefixSize > 0)
+        {
+            // A prefix has no place, and is always read.
+            string shape = _graph.Add("Slice", [_graph.Add("Shape", [bias]), _graph.Int64([0]), _graph.Int64([3])]);
+            shape = _graph.Add("Concat", [shape, _graph.Int64([_adaptation.PrefixSize])], ("axis", 0L));
+            bias = _graph.Add("Concat", [_graph.Add("Expand", [_graph.Scalar(0f), shape]), bias], ("axis", 3L));
+        }
+
         for (int i = 0; i < layers; i++)
         {
             Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(i);
             string name = $"encoder.block.{i}.layer.";
             string normed = Normalise(hidden, name + "0.layer_norm");
-            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
+            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias, i, isDecoder: false));
             hidden = FeedForward(maps, hidden, name + "1.layer_norm");
         }
 
@@ -119,7 +146,7 @@ internal sealed class T5Graph
             Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(_config.Layers + i);
             string name = $"decoder.block.{i}.layer.";
             string normed = Normalise(hidden, name + "0.layer_norm");
-            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
+            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias, i, isDecoder: true));
             hidden = _layers.Sum(hidden, Attend(maps, true, Normalise(hidden, name + "1.layer_norm"), encoded, unread));
             hidden = FeedForward(maps, hidden, name + "2.layer_norm");
         }
@@ -127,16 +154,19 @@ internal sealed class T5Graph
         return Normalise(hidden, "decoder.final_layer_norm");
     }
 
-    /// <summary>The biases of the decoder's self-attention, where later steps are not seen, <c>[1, heads, steps, steps]</c>.</summary>
+    /// <summary>The biases of the decoder's self-attention, where later steps are not seen and a prefix always,
+    /// <c>[1, heads, steps, prefix + steps]</c>.</summary>
     private string DecoderBias(int steps)
     {
-        int heads = _config.Heads;
+        int heads = _config.Heads,
+            before = (int)_adaptation.PrefixSize;
         float[] byDistance = TensorValues.Of(_model.DistanceBias(-(steps - 1), 0, decoder: true)).Values;
-        float[] bias = new float[heads * steps * steps];
+        float[] bias = new float[heads * steps * (before + steps)];
         for (int head = 0, place = 0; head < heads; head++)
         {
             for (int query = 0; query < steps; query++)
             {
+                place += before;
                 for (int key = 0; key < steps; key++, place++)
                 {
                     bias[place] = key > query ? OnnxLayers.Masked : byDistance[((key - query + steps - 1) * heads) + head];
@@ -144,16 +174,32 @@ internal sealed class T5Graph
             }
         }
 
-        return _graph.Add("decoder.bias", tensor(bias, 1, heads, steps, steps));
+        return _graph.Add("decoder.bias", tensor(bias, 1, heads, steps, before + steps));
     }
 
     /// <summary>Attention whose scores are not scaled.</summary>
-    private string Attend(Dictionary<(TargetModules, bool), LinearLayer> maps, bool crosses, string normed, string read, string bias)
+    private string Attend(
+        Dictionary<(TargetModules, bool), LinearLayer> maps,
+        bool crosses,
+        string normed,
+        string read,
+        string bias,
+        int layer = 0,
+        bool isDecoder = false
+    )
     {
         (long heads, long size) = (_config.Heads, _config.HeadSize);
         string query = _layers.SplitHeads(Map(TargetModules.Query, normed), heads, size);
-        string keys = _layers.SplitHeads(Map(TargetModules.Key, read), heads, size, isKeys: true);
+        bool isPrefixed = !crosses && _adaptation.PrefixSize > 0;
+        string keys = _layers.SplitHeads(Map(TargetModules.Key, read), heads, size, isKeys: !isPrefixed);
         string values = _layers.SplitHeads(Map(TargetModules.Value, read), heads, size);
+        if (isPrefixed)
+        {
+            keys = _adaptation.WithPrefix(keys, layer, isValues: false, isDecoder);
+            keys = _graph.Add("Transpose", [keys], ("perm", new long[] { 0, 1, 3, 2 }));
+            values = _adaptation.WithPrefix(values, layer, isValues: true, isDecoder);
+        }
+
         return Map(TargetModules.AttentionOutput, _layers.Attend(query, keys, values, bias, divisor: 1, heads * size));
 
         string Map(TargetModules kind, string x) => Linear(x, maps[(kind, crosses)]);
@@ -185,7 +231,7 @@ internal sealed class T5Graph
         return _graph.Add("Gather", [table, ids], ("axis", 0L));
     }
 
-    private string Linear(string x, LinearLayer map) => _layers.Linear(x, map.Name, map.Weight, map.Bias);
+    private string Linear(string x, LinearLayer map) => _adaptation.Linear(x, map);
 
     private Dictionary<(TargetModules, bool), LinearLayer> Maps(int layer) =>
         _model.LinearLayersOf(layer).ToDictionary(map => (map.Place.Kind, map.Place.IsSecond));

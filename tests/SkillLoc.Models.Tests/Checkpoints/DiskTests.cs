@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Embeddings;
+using SkillLoc.Models.Onnx;
 
 namespace SkillLoc.Models.Tests.Checkpoints;
 
@@ -61,6 +64,63 @@ public sealed class DiskTests : IDisposable
                     File.WriteAllBytes(Path.Join(into, "weights"), new byte[more]);
                 }
             );
+    }
+
+    /// <summary>What exports to ONNX has kilobytes more than the disk, of 450 in all.</summary>
+    [Theory]
+    [InlineData("classifier")]
+    [InlineData("embedder")]
+    [InlineData("base")]
+    public void AnOnnxFileThatDoesNotFitLeavesTheOldOne(string kind)
+    {
+        string disk = Disk("size=256k"),
+            path = Path.Join(disk, "model.onnx");
+        AtomicFile.WriteText(path, "old");
+        string message = Assert.Throws<IOException>(() => Export(kind, path)).Message;
+        Assert.Contains(path, message, StringComparison.Ordinal);
+        Assert.Contains("unchanged", message, StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal(["model.onnx"], Directory.EnumerateFileSystemEntries(disk).Select(Path.GetFileName));
+
+        static void Export(string kind, string path)
+        {
+            switch (kind)
+            {
+                case "classifier":
+                    using (TextClassifier classifier = OnnxCases.Create("BERT, label words"))
+                    {
+                        classifier.SaveOnnx(path);
+                    }
+
+                    break;
+                case "embedder":
+                    using (var embedder = new TextEmbedder(Oracles.PathOf("tiny-bert")))
+                    {
+                        embedder.SaveOnnx(path);
+                    }
+
+                    break;
+                default:
+                    OnnxBase.Save(Oracles.PathOf("tiny-bert"), path);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Neither a folder of sentence-transformers nor a checkpoint that an ONNX file becomes is written by half.</summary>
+    [Fact]
+    public void AFolderOfOrFromOnnxThatDoesNotFitIsNotThere()
+    {
+        string disk = Disk("size=256k"),
+            whole = _folder.PathOf("whole"),
+            target = Path.Join(disk, "model");
+        using var embedder = new TextEmbedder(Oracles.PathOf("tiny-bert"));
+        embedder.SaveOnnxFolder(whole);
+        foreach (Action write in new[] { () => embedder.SaveOnnxFolder(target), () => OnnxCheckpoint.Import(whole, target) })
+        {
+            Assert.Contains(target, Assert.Throws<IOException>(write).Message, StringComparison.Ordinal);
+            Assert.Empty(Directory.EnumerateFileSystemEntries(disk));
+        }
     }
 
     [Fact]

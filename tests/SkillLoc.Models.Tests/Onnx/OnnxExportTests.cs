@@ -107,19 +107,33 @@ public sealed class OnnxExportTests : IDisposable
         );
     }
 
-    [Fact]
-    public void WhatCannotBeExportedIsSaidAndNothingIsWritten()
+    public static TheoryData<string, string> Refused =>
+        new()
+        {
+            { "soft prompt", "soft prompt" },
+            { "past", nameof(PastKeyValueOptions) },
+            { "tokens", nameof(VirtualTokenOptions) },
+        };
+
+    [Theory]
+    [MemberData(nameof(Refused))]
+    public void WhatCannotBeExportedIsSaidAndNothingIsWritten(string tuning, string why)
     {
         using var classifier = TextClassifier.Create(
             Oracles.PathOf("tiny-gpt2"),
             OnnxCases.Causal with
             {
-                Tuning = new SoftPromptOptions { Size = 3 },
+                Tuning = tuning switch
+                {
+                    "past" => new PastKeyValueOptions { Length = 3 },
+                    "tokens" => new VirtualTokenOptions { Size = 3 },
+                    _ => new SoftPromptOptions { Size = 3 },
+                },
             }
         );
         string path = Path.Combine(_folder.Path, "model.onnx");
         NotSupportedException error = Assert.Throws<NotSupportedException>(() => classifier.SaveOnnx(path));
-        Assert.Contains("soft prompt", error.Message, StringComparison.Ordinal);
+        Assert.Contains(why, error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.Path));
     }
 
