@@ -248,7 +248,7 @@ internal sealed class ParquetFile : IDisposable
     // Without the caller's context, which may be a thread that waits here. Whatever the library throws over a damaged file is caught.
     private static T Try<T>(string place, Func<Task<T>> read)
     {
-        var context = SynchronizationContext.Current;
+        SynchronizationContext? context = SynchronizationContext.Current;
         SynchronizationContext.SetSynchronizationContext(null);
         try
         {
