@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Data.Parquet;
 
@@ -15,14 +16,15 @@ internal static class ClassLabels
     /// <exception cref="InvalidDataException">The metadata are not JSON, or the names are no texts or not different.</exception>
     public static IReadOnlyList<string>? Read(string path, IReadOnlyDictionary<string, string> metadata, string column)
     {
-        if (!metadata.TryGetValue(Key, out string? text))
+        // The library has null for an entry without a value.
+        if (!metadata.TryGetValue(Key, out string? text) || text is null)
         {
             return null;
         }
 
         try
         {
-            using var json = JsonDocument.Parse(text);
+            using JsonDocument json = JsonText.Parse(JsonText.Bytes(text, path));
             if (
                 !(
                     Find(json.RootElement, "info", "features", column) is { } feature

@@ -27,9 +27,12 @@ internal sealed class LabelColumn(string path, DataField column, IReadOnlyList<s
     {
         if (names is not null && value is not (null or string))
         {
-            long number = value is IConvertible and not (float or double or bool)
-                ? Convert.ToInt64(value, CultureInfo.InvariantCulture)
-                : -2;
+            decimal number = value switch
+            {
+                ulong large => large,
+                IConvertible and not (float or double or bool) => Convert.ToInt64(value, CultureInfo.InvariantCulture),
+                _ => -2,
+            };
             return number switch
             {
                 // The hub's mark of rows whose label is not published.

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.MemoryMappedFiles;
 using System.Text;
 using Parquet;
 using Parquet.Data;
@@ -16,11 +17,21 @@ internal sealed class ParquetFile : IDisposable
 
     private const int MaxFooterBytes = 1 << 26;
 
+    // What is compressed may hold so many times the file.
+    private const int MostExpansion = 200;
+    private const long BytesForAny = 64L << 20;
+
     private readonly ParquetReader _reader;
+    private readonly Stream _stream;
+    private readonly long _end;
     private readonly IReadOnlyList<Field> _fields;
 
-    private ParquetFile(string path, ParquetReader reader, IReadOnlyList<Field> fields, IReadOnlyDictionary<string, string> metadata) =>
-        (Path, _reader, _fields, Metadata) = (path, reader, fields, metadata);
+    private ParquetFile(string path, Stream stream, long end, ParquetReader reader)
+    {
+        (Path, _stream, _end, _reader) = (path, stream, end, reader);
+        _fields = reader.Schema.Fields;
+        Metadata = reader.CustomMetadata;
+    }
 
     public string Path { get; }
 
@@ -37,22 +48,22 @@ internal sealed class ParquetFile : IDisposable
     /// <exception cref="InvalidDataException">It is damaged, cut off, or no Parquet file.</exception>
     public static ParquetFile Open(string path)
     {
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        Stream stream = Map(path);
         try
         {
-            CheckEnds(path, stream);
+            long end = CheckEnds(path, stream);
             return Try(
                 path,
                 async () =>
                 {
-                    ParquetReader reader = await ParquetReader.CreateAsync(stream, leaveStreamOpen: false).ConfigureAwait(false);
+                    ParquetReader reader = await ParquetReader.CreateAsync(stream, leaveStreamOpen: true).ConfigureAwait(false);
                     // Texts are taken as bytes, since the library would replace those that are not UTF-8.
                     foreach (SchemaElement element in reader.Metadata!.Schema.Where(element => element.Type == PhysicalType.BYTE_ARRAY))
                     {
                         (element.ConvertedType, element.LogicalType) = (null, null);
                     }
 
-                    return new ParquetFile(path, reader, reader.Schema.Fields, reader.CustomMetadata);
+                    return new ParquetFile(path, stream, end, reader);
                 }
             );
         }
@@ -63,7 +74,31 @@ internal sealed class ParquetFile : IDisposable
         }
     }
 
-    public void Dispose() => _reader.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    public void Dispose()
+    {
+        _reader.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _stream.Dispose();
+    }
+
+    // The bytes are in memory as far as the library is concerned, so that none of its tasks waits for another thread.
+    private static MemoryMappedViewStream Map(string path)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        if (file.Length == 0)
+        {
+            throw new InvalidDataException($"{path} is no Parquet file: it is empty.");
+        }
+
+        using var map = MemoryMappedFile.CreateFromFile(
+            file,
+            mapName: null,
+            capacity: 0,
+            MemoryMappedFileAccess.Read,
+            HandleInheritability.None,
+            leaveOpen: true
+        );
+        return map.CreateViewStream(0, file.Length, MemoryMappedFileAccess.Read);
+    }
 
     /// <summary>Finds a column.</summary>
     /// <exception cref="InvalidDataException">There is none, or it holds other columns or several values a row.</exception>
@@ -89,11 +124,20 @@ internal sealed class ParquetFile : IDisposable
     /// <exception cref="InvalidDataException">The column is damaged, or a text is not UTF-8.</exception>
     public object?[] Read(int group, DataField column, int before)
     {
+        long most = BytesForAny + (MostExpansion * _stream.Length),
+            taken = 0;
         return Try(
             $"{Path}, column '{column.Name}', rows from {before + 1}",
             async () =>
             {
                 using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);
+                Pages.Check(
+                    _stream,
+                    rows.GetMetadata(column)?.MetaData ?? throw new InvalidOperationException("its place is not said"),
+                    rows.RowCount,
+                    _end,
+                    most
+                );
                 using RawColumnData data = await rows.ReadRawColumnDataBaseAsync(column).ConfigureAwait(false);
                 object?[] values = data switch
                 {
@@ -139,6 +183,13 @@ internal sealed class ParquetFile : IDisposable
 
         object Text(ReadOnlyMemory<byte> bytes, int row)
         {
+            // One text of the file may be that of many rows.
+            taken += bytes.Length;
+            if (taken > most)
+            {
+                throw new RefusedException($"{Path}, row {row}: the texts of '{column.Name}' take more than {most} bytes.");
+            }
+
             try
             {
                 return Utf8.GetString(bytes.Span);
@@ -163,8 +214,8 @@ internal sealed class ParquetFile : IDisposable
                 : data.ClrType.Name;
 
     // Files of this kind begin and end with their mark, and before that stands the length of what describes them. That ends with a zero,
-    // without which the library would look for its end for ever.
-    private static void CheckEnds(string path, FileStream file)
+    // without which the library would look for its end for ever. Returned is where it begins.
+    private static long CheckEnds(string path, Stream file)
     {
         Span<byte> end = stackalloc byte[9];
         Span<byte> start = stackalloc byte[4];
@@ -186,18 +237,22 @@ internal sealed class ParquetFile : IDisposable
         file.Position = footerStart;
         file.ReadExactly(footer);
         file.Position = 0;
-        if (!CompactThrift.IsStruct(footer))
+        if (!CompactThrift.IsStruct(footer, ParquetStructs.FileMetaData))
         {
             throw new InvalidDataException($"{path}: the Parquet file is damaged: what describes its columns is not complete.");
         }
+
+        return footerStart;
     }
 
-    // On a thread of the pool, where no one waits for the caller's. Whatever the library throws over a damaged file is caught.
+    // Without the caller's context, which may be a thread that waits here. Whatever the library throws over a damaged file is caught.
     private static T Try<T>(string place, Func<Task<T>> read)
     {
+        SynchronizationContext? context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
         try
         {
-            return Task.Run(read).GetAwaiter().GetResult();
+            return read().GetAwaiter().GetResult();
         }
         catch (RefusedException e)
         {
@@ -209,6 +264,10 @@ internal sealed class ParquetFile : IDisposable
                 $"{place}: the Parquet file is damaged, or written in a way that is not supported: {e.Message}",
                 e
             );
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
         }
     }
 

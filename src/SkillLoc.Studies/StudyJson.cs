@@ -50,7 +50,9 @@ public static class StudyJson
             byte[] json = File.ReadAllBytes(path);
             if (json.Length > MostOfPlan)
             {
-                throw new InvalidDataException($"{path} is not a study plan: it has {json.Length} bytes, and plans have at most {MostOfPlan}.");
+                throw new InvalidDataException(
+                    $"{path} is not a study plan: it has {json.Length} bytes, and plans have at most {MostOfPlan}."
+                );
             }
 
             using JsonDocument document = JsonText.Parse(json, Lenient);

@@ -67,6 +67,7 @@ internal static class Mutator
                 Shape.Zip => ZipMutator.Next(file, words, dice),
                 Shape.Protobuf => ProtobufMutator.Next(file, words, dice),
                 Shape.Gzip => Gzip(file, words, dice),
+                Shape.Parquet => ParquetMutator.Next(file, dice),
                 _ => null,
             } ?? Bytes(file, words, others, dice);
     }

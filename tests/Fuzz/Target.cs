@@ -11,6 +11,7 @@ internal enum Shape
     Zip,
     Protobuf,
     Gzip,
+    Parquet,
 }
 
 /// <summary>A reader with valid files to begin with.</summary>

@@ -67,7 +67,7 @@ internal static partial class Targets
         );
         yield return Labelled(
             "parquet",
-            Shape.Bytes,
+            Shape.Parquet,
             "rows.parquet",
             new TaskFileFormat
             {

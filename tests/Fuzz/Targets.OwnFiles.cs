@@ -172,20 +172,20 @@ internal static partial class Targets
 
         void SaveState(string path) =>
             new TrainingStateFile(path, run).Save(
-                    new()
-                    {
-                        Step = 4,
-                        Rows = 8,
-                        Seconds = 1.5,
-                        Loss = 0.5,
-                        Metric = 0.75,
-                        Best = (0.75, 2),
-                        LossSum = 2,
-                        Stale = 1,
-                        Epochs = [new([true, false], [0.5f, 0.25f])],
-                    },
-                    []
-                );
+                new()
+                {
+                    Step = 4,
+                    Rows = 8,
+                    Seconds = 1.5,
+                    Loss = 0.5,
+                    Metric = 0.75,
+                    Best = (0.75, 2),
+                    LossSum = 2,
+                    Stale = 1,
+                    Epochs = [new([true, false], [0.5f, 0.25f])],
+                },
+                []
+            );
 
         Target Own(string name, Action<byte[]> read, Action<string> write) =>
             new(name, Shape.Safetensors, [Written(scratch, "x.safetensors", write)], "x.safetensors", read) { Words = SafetensorsWords };

@@ -21,7 +21,10 @@ public sealed class FuzzTests : IDisposable
         using Process fuzz = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
         string output = fuzz.StandardOutput.ReadToEnd();
         fuzz.WaitForExit();
-        Assert.True(fuzz.ExitCode == 0, string.Join('\n', output.Split('\n').Where(line => line.Contains("TOO MUCH") || line.Contains("WRONG"))));
+        Assert.True(
+            fuzz.ExitCode == 0,
+            string.Join('\n', output.Split('\n').Where(line => line.Contains("TOO MUCH") || line.Contains("WRONG")))
+        );
         Assert.Contains("safetensors\t", output, StringComparison.Ordinal);
     }
 

@@ -39,8 +39,7 @@ public sealed class MergeRecipeFile
     public static MergeRecipeFile Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return
-            !File.Exists(path) ? throw new FileNotFoundException($"There is no recipe '{path}'.", path)
+        return !File.Exists(path) ? throw new FileNotFoundException($"There is no recipe '{path}'.", path)
             : new FileInfo(path).Length is > MostBytes and var length
                 ? throw new InvalidDataException($"{path} has {length} bytes; recipes have at most {MostBytes}.")
             : new(path, Read(File.ReadAllText(path), path));

@@ -129,7 +129,9 @@ public sealed record RunRecord
 
             if (records.Count > FileMemory.MostObjects(length, BytesOfRecord))
             {
-                throw new InvalidDataException($"{path}, line {number}: {records.Count} records would take too much memory for their length.");
+                throw new InvalidDataException(
+                    $"{path}, line {number}: {records.Count} records would take too much memory for their length."
+                );
             }
         }
 

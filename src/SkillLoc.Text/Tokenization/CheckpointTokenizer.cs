@@ -48,7 +48,9 @@ public sealed partial class CheckpointTokenizer
             char[] letters = [];
             // A merge that made a special token would let text spell it.
             HashSet<string>.AlternateLookup<ReadOnlySpan<char>> specials = special.GetAlternateLookup<ReadOnlySpan<char>>();
-            IEnumerable<string> merges = files.ReadMerges(_vocabulary).Where(merge => !specials.Contains(TokenizerFiles.Joined(merge, ref letters)));
+            IEnumerable<string> merges = files
+                .ReadMerges(_vocabulary)
+                .Where(merge => !specials.Contains(TokenizerFiles.Joined(merge, ref letters)));
             _bytePairs = new BytePairModel(_vocabulary, _tokens, merges, unspelled, model);
         }
         else if (kind == TokenizerKind.WordPieces)

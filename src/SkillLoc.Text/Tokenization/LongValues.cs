@@ -159,5 +159,6 @@ internal sealed class LongValues(Func<string, Exception> malformed)
     }
 
     /// <summary>The beginning of a value for error messages.</summary>
-    private static string Shown(ReadOnlySpan<byte> json) => System.Text.Encoding.UTF8.GetString(json[..Math.Min(json.Length, LongestShown)]);
+    private static string Shown(ReadOnlySpan<byte> json) =>
+        System.Text.Encoding.UTF8.GetString(json[..Math.Min(json.Length, LongestShown)]);
 }

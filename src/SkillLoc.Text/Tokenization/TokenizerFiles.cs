@@ -110,10 +110,9 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     public Dictionary<string, int> ReadPieces(out double[] scores)
     {
         scores = [];
-        Dictionary<string, int>? pieces =
-            Find(_serialized!.Document.RootElement, "model", "vocab") is { ValueKind: JsonValueKind.Array }
-                ? Values(Serialized).Pieces(_serialized.Vocabulary.Span, out scores)
-                : null;
+        Dictionary<string, int>? pieces = Find(_serialized!.Document.RootElement, "model", "vocab") is { ValueKind: JsonValueKind.Array }
+            ? Values(Serialized).Pieces(_serialized.Vocabulary.Span, out scores)
+            : null;
         return pieces is { Count: > 0 }
             ? pieces
             : throw Malformed(Serialized, "its unigram model has no 'vocab', an array of pieces with their scores");
@@ -473,9 +472,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
         try
         {
             JsonElement root =
-                name == Serialized
-                    ? (_serialized = SerializedFile.Parse(bytes)).Document.RootElement
-                    : JsonText.Parse(bytes).RootElement;
+                name == Serialized ? (_serialized = SerializedFile.Parse(bytes)).Document.RootElement : JsonText.Parse(bytes).RootElement;
             return root.ValueKind == JsonValueKind.Object
                 ? root
                 : throw Malformed(name, $"it holds a JSON {root.ValueKind}; it should be an object");

@@ -251,8 +251,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             yield return new(flags.data<bool>().ToArray(), numbers.data<float>().ToArray());
         }
 
-        TensorInfo? Info(string name, ScalarType type) =>
-            file.InfoOf(name) is { Shape.Length: 1 } info && info.Dtype == type ? info : null;
+        TensorInfo? Info(string name, ScalarType type) => file.InfoOf(name) is { Shape.Length: 1 } info && info.Dtype == type ? info : null;
     }
 
     private static string RightName(int epoch) => $"epoch.{Text(epoch)}.right";

@@ -17,7 +17,7 @@ public sealed class DamagedAnalysisTests : IDisposable
     [Theory]
     [InlineData("""{"0.0": {"zero_list": [-1], "one_list": []}}""", "place '0.0'", "'zero_list'")]
     [InlineData("""{"here": {"zero_list": [1], "one_list": []}}""", "'here'", "0.5")]
-    [InlineData("""{"0.0": {"zero_list": [1], "one_list": []}, "0.0": {"zero_list": [1], "one_list": []}}""", "Duplicate")]
+    [InlineData("""{"0.0": {"zero_list": [1], "one_list": []}, "0.0": {"zero_list": [1], "one_list": []}}""", "occurs twice")]
     [InlineData("""{"0.0": {"zero_list": [1, null], "one_list": []}}""", "zero_list")]
     [InlineData("""{"\ud800": {"zero_list": [1], "one_list": []}}""", "no analysis")]
     public void WhatIsWrongIsNamed(string json, params string[] said)

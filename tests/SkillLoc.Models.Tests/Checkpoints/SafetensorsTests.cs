@@ -240,7 +240,11 @@ public class SafetensorsTests
     [InlineData("""{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}""", 4, "'a' needs")]
     [InlineData("""{"a":{"shape":[1],"data_offsets":[0,4]}}""", 4, "'a' needs")]
     [InlineData("""{"a":7}""", 0, "'a' needs")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}""", 2, "'a' twice")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}""",
+        2,
+        "'a' twice"
+    )]
     [InlineData("""{"__metadata__":{"a":1}}""", 0, "'a' is a JSON Number")]
     [InlineData("""{"__metadata__":[]}""", 0, "not an object of strings")]
     [InlineData("""{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1, "JSON")]

@@ -68,7 +68,10 @@ public sealed class FoundByFuzzingTests : IDisposable
     public void ARecipeTooDeepForTheStackIsRefused(string open, string close)
     {
         string path = _folder.PathOf("merge.yml");
-        File.WriteAllText(path, "models: \n  " + string.Concat(Enumerable.Repeat(open, 50_000)) + "1" + string.Concat(Enumerable.Repeat(close, 50_000)));
+        File.WriteAllText(
+            path,
+            "models: \n  " + string.Concat(Enumerable.Repeat(open, 50_000)) + "1" + string.Concat(Enumerable.Repeat(close, 50_000))
+        );
         string message = Assert.Throws<InvalidDataException>(() => MergeRecipeFile.Load(path)).Message;
         Assert.StartsWith(path, message, StringComparison.Ordinal);
         Assert.Contains("more than 64 times", message, StringComparison.Ordinal);
@@ -82,9 +85,7 @@ public sealed class FoundByFuzzingTests : IDisposable
         string tensors = string.Concat(
             Enumerable.Range(0, Count).Select(i => $",\"{i}.indices\":{{\"dtype\":\"I32\",\"shape\":[0],\"data_offsets\":[0,0]}}")
         );
-        byte[] header = Encoding.ASCII.GetBytes(
-            "{\"__metadata__\":{\"format\":\"skillloc-graft\",\"version\":\"1\"}" + tensors + "}"
-        );
+        byte[] header = Encoding.ASCII.GetBytes("{\"__metadata__\":{\"format\":\"skillloc-graft\",\"version\":\"1\"}" + tensors + "}");
         var time = System.Diagnostics.Stopwatch.StartNew();
         string message = Assert
             .Throws<InvalidDataException>(() => Graft.Load([.. BitConverter.GetBytes((long)header.Length), .. header], "x"))

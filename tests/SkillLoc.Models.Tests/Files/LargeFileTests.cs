@@ -186,7 +186,14 @@ public sealed class LargeFileTests : IDisposable
     private static (string[] Tokens, string[] Merges) Pairs(int count)
     {
         var random = new Random(1);
-        List<string> tokens = [.. Enumerable.Range(0, 256).Select(value => ByteAlphabet.CharOf((byte)value)).Where(letter => letter is not ('"' or '\\')).Select(letter => $"{letter}")];
+        List<string> tokens =
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(value => ByteAlphabet.CharOf((byte)value))
+                .Where(letter => letter is not ('"' or '\\'))
+                .Select(letter => $"{letter}"),
+        ];
         var seen = new HashSet<string>(tokens);
         var merges = new List<string>();
         while (tokens.Count < count)
