@@ -320,6 +320,12 @@ internal sealed class AdaptedTensorStore : ITensorStore
         {
             _added[name] = (Info(name, tensor.Dtype, tensor.Shape), tensor.ToTensor);
         }
+        else if (name.StartsWith("classification_head.", StringComparison.Ordinal))
+        {
+            throw new NotSupportedException(
+                $"{_adapter.WeightsSource}: '{key}' is of the head of T5ForSequenceClassification, which is not supported; T5 writes its answers."
+            );
+        }
         else
         {
             throw Wrong(key, $"is a parameter that the base {_base.Path} does not have: it is an adapter of another base");

@@ -5,6 +5,14 @@ namespace SkillLoc.Models.Peft;
 /// <summary>What Python's models call the parameters of a base.</summary>
 internal static class PeftNames
 {
+    /// <summary>Tensors that Python's models have under several names and checkpoints under one: T5's word embeddings, biases of heads.</summary>
+    private static readonly string[][] Tied =
+    [
+        ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"],
+        ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+        ["lm_head.bias", "lm_head.decoder.bias"],
+    ];
+
     /// <summary>GPT-2's projections, stored as [in, out].</summary>
     public static bool IsConv1D(ModelConfig config, string module) =>
         config.ModelType == "gpt2" && module[(module.LastIndexOf('.') + 1)..] is "c_attn" or "c_proj" or "c_fc";
@@ -19,9 +27,7 @@ internal static class PeftNames
             found = basis.Contains(name[own.Length..]) ? name[own.Length..] : null;
         }
 
-        // T5's word embeddings are one tensor under three names.
-        string[] shared = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
-        return found ?? (shared.Contains(name) ? Array.Find(shared, basis.Contains) : null);
+        return found ?? Array.Find(Tied, names => names.Contains(name))?.FirstOrDefault(basis.Contains);
     }
 
     /// <summary>The name of the output layer's weight.</summary>

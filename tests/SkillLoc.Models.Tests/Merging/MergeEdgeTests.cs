@@ -20,6 +20,42 @@ public sealed class MergeEdgeTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    public void OfEqualMagnitudesBreadcrumbsTakeTheLastAsTheLarger()
+    {
+        // As mergekit's ascending sort: of 48 equal magnitudes the last 6 are the outliers, and the 24 before them are kept.
+        const string Name = "roberta.encoder.layer.1.output.dense.bias";
+        using DisposeScope scope = NewDisposeScope();
+        string basis = Folder("basis", zeros(48)),
+            tuned = Folder("tuned", tensor(Enumerable.Range(0, 48).Select(i => i % 3 == 0 ? -0.5f : 0.5f).ToArray()));
+        ModelMerge.Run(
+            new()
+            {
+                Method = "breadcrumbs",
+                BaseModel = basis,
+                Models = [tuned],
+                Parameters = new Dictionary<string, MergeSetting> { ["density"] = 0.5, ["gamma"] = 0.125 },
+            },
+            Target
+        );
+        using var merged = CheckpointFolder.Open(Target);
+        float[] values = merged.Weights.Read(Name).data<float>().ToArray();
+        Assert.Equal(Enumerable.Range(18, 24), Enumerable.Range(0, 48).Where(i => values[i] != 0));
+
+        string Folder(string name, Tensor bias)
+        {
+            string path = Path.Join(_folder, name);
+            using var folder = CheckpointFolder.Open(Base);
+            CheckpointFolder.Save(
+                path,
+                folder.Config,
+                [.. folder.Weights.ReadAll().Select(pair => (pair.Item1, pair.Item1 == Name ? bias : pair.Item2))],
+                folder.TokenizerFiles
+            );
+            return path;
+        }
+    }
+
+    [Fact]
     public void LargeResultsAreInSeveralFiles()
     {
         const long Most = 20_000;

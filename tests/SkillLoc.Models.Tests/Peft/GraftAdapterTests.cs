@@ -140,6 +140,24 @@ public sealed class GraftAdapterTests : IDisposable
         );
     }
 
+    [Fact]
+    public void AClassifiersHeadOfT5IsRefusedByName()
+    {
+        using torch.Tensor bias = torch.zeros(2);
+        SafetensorsWriter.Write(
+            Path.Join(_folder, PeftAdapter.WeightsFile),
+            [("base_model.model.classification_head.out_proj.bias", bias)],
+            new Dictionary<string, string>(StringComparer.Ordinal)
+        );
+        File.Copy(Oracles.PathOf("peft", "lora-t5", "adapter_config.json"), Path.Join(_folder, "adapter_config.json"));
+        var adapter = PeftAdapter.Load(_folder);
+        Assert.Contains(
+            "T5ForSequenceClassification",
+            Assert.Throws<NotSupportedException>(() => adapter.LoadModel(Oracles.PathOf("tiny-t5"))).Message,
+            StringComparison.Ordinal
+        );
+    }
+
     private void Change(string key, string value)
     {
         string path = Path.Join(_folder, "adapter_config.json");

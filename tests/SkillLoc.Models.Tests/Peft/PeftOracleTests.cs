@@ -45,6 +45,35 @@ public sealed class PeftOracleTests : IDisposable
         Check(adapter, logits, target, expected, 2 * Tolerance);
     }
 
+    [Theory]
+    [InlineData("lora-roberta", "tiny-roberta", "lm_head.bias", "lm_head.decoder.bias")]
+    [InlineData("lora-bert-all-linear", "tiny-bert", "cls.predictions.bias", "cls.predictions.decoder.bias")]
+    public void BiasesOfHeadsMayHaveBothOfTheirNames(string adapter, string basis, string name, string other)
+    {
+        // PEFT saves both with bias "all", and with the head among modules_to_save.
+        using DisposeScope scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("peft", adapter, "expected.safetensors"));
+        string source = Oracles.PathOf("peft", adapter);
+        using LanguageModel plain = PeftAdapter.Load(source).LoadModel(Oracles.PathOf(basis));
+        using var weights = SafetensorsFile.Open(Path.Join(source, PeftAdapter.WeightsFile));
+        using var stored = CheckpointFolder.Open(Oracles.PathOf(basis));
+        Tensor bias = stored.Weights.Read(name),
+            shift = linspace(-1, 1, bias.numel());
+        SafetensorsWriter.Write(
+            Path.Join(_folder, PeftAdapter.WeightsFile),
+            [
+                .. weights.Tensors.Select(info => (info.Name, weights.Read(info.Name))),
+                ($"base_model.model.{name}", bias + shift),
+                ($"base_model.model.{other}", bias + shift),
+            ],
+            new Dictionary<string, string>(StringComparer.Ordinal)
+        );
+        File.Copy(Path.Join(source, "adapter_config.json"), Path.Join(_folder, "adapter_config.json"));
+        using LanguageModel model = PeftAdapter.Load(_folder).LoadModel(Oracles.PathOf(basis));
+        Tensor error = Logits(model, expected) - Logits(plain, expected) - shift;
+        Assert.True(error.abs().max().item<double>() < Tolerance, $"{error.abs().max().item<double>()}");
+    }
+
     private static Tensor Logits(LanguageModel model, SafetensorsFile expected)
     {
         EncodedText[] rows = Rows(expected);

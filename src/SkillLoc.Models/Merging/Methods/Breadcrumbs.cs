@@ -50,8 +50,11 @@ internal sealed class Breadcrumbs(bool votes) : TaskVectorMethod
             high = OrderStatistics.Largest(values, outliers);
         long lowLeft = low.Equal,
             highLeft = high.Equal;
-        foreach (ref float value in values)
+
+        // From the end: of equal magnitudes the last are the larger ones, as in mergekit's ascending sort.
+        for (int i = values.Length - 1; i >= 0; i--)
         {
+            ref float value = ref values[i];
             bool isKept = low.Keeps(value, ref lowLeft),
                 isOutlier = high.Keeps(value, ref highLeft);
             if (!isKept || isOutlier)
