@@ -323,7 +323,8 @@ internal sealed class AdaptedTensorStore : ITensorStore
         else if (name.StartsWith("classification_head.", StringComparison.Ordinal))
         {
             throw new NotSupportedException(
-                $"{_adapter.WeightsSource}: '{key}' is of the head of T5ForSequenceClassification, which is not supported; T5 writes its answers."
+                $"{_adapter.WeightsSource}: '{key}' is of the head of T5ForSequenceClassification, which is not supported; "
+                    + "T5 writes its answers."
             );
         }
         else
