@@ -222,7 +222,13 @@ public sealed class OnnxEmbeddingTransformerTests : IDisposable
             Path.Combine(folder, "2_Dense", "model.safetensors"),
             [("linear.weight", torch.arange(7 * 48).reshape(7, 48).sin()), ("linear.bias", torch.ones(7))]
         );
+        string lengths = Path.Combine(folder, "sentence_bert_config.json");
+        File.WriteAllText(lengths, """{"max_seq_length": 0}""");
+        Assert.Contains(lengths, Assert.Throws<InvalidDataException>(() => new TextEmbedder(folder)).Message, StringComparison.Ordinal);
+        File.WriteAllText(lengths, """{"max_seq_length": 9}""");
         using var embedder = new TextEmbedder(folder);
+        Assert.Equal(9, embedder.MaxLength);
+        Assert.Equal(9, embedder.Encode(string.Join(' ', Enumerable.Repeat("one", 30))).Ids.Length);
         embedder.SaveOnnx(Model);
         using var onnx = OnnxTextEmbedder.Load(Model);
         Assert.Equal(7, onnx.Size);
@@ -233,6 +239,7 @@ public sealed class OnnxEmbeddingTransformerTests : IDisposable
         embedder.SaveOnnxFolder(copy);
         Models.Checkpoints.OnnxCheckpoint.Import(copy, imported);
         using var again = new TextEmbedder(imported);
+        Assert.Equal(9, again.MaxLength);
         Close(embedder.Embed(Encoded(embedder)), again.Embed(Encoded(again)));
     }
 

@@ -12,6 +12,8 @@ internal sealed class SentenceModules : IDisposable
     /// <summary>The file that lists them.</summary>
     public const string ListFile = "modules.json";
 
+    private const string LengthFile = "sentence_bert_config.json";
+
     private const string DenseWeights = "model.safetensors";
 
     private const string Flag = "pooling_mode_";
@@ -25,7 +27,7 @@ internal sealed class SentenceModules : IDisposable
         ["max_tokens"] = TextPooling.Max,
     };
 
-    private static readonly string[] Files = [ListFile, "config_sentence_transformers.json", "sentence_bert_config.json"];
+    private static readonly string[] Files = [ListFile, "config_sentence_transformers.json", LengthFile];
 
     // Python's classes and the names of what they compute in configurations.
     private static readonly Dictionary<string, string> Activations = new(StringComparer.Ordinal)
@@ -53,6 +55,9 @@ internal sealed class SentenceModules : IDisposable
     /// <summary>Whether vectors are divided by their lengths.</summary>
     public bool IsNormalised { get; set; }
 
+    /// <summary>The most tokens of a row, special ones included; null where nothing says it.</summary>
+    public int? MaxLength { get; private set; }
+
     /// <summary>Reads a folder's modules.</summary>
     /// <param name="folder">The folder.</param>
     /// <returns>What they say; null if the folder has no <c>modules.json</c>. The caller disposes it.</returns>
@@ -68,18 +73,20 @@ internal sealed class SentenceModules : IDisposable
         }
 
         SentenceModules? modules = null;
+        int? length = null;
         try
         {
             foreach ((string kind, string path) in List(list))
             {
                 if (kind == "Transformer" && modules is null)
                 {
+                    length = MaxLengthOf(Path.Join(folder, path, LengthFile));
                     continue;
                 }
 
                 if (kind == "Pooling" && modules is null)
                 {
-                    modules = new(list, PoolingOf(Path.Join(folder, path, "config.json")));
+                    modules = new(list, PoolingOf(Path.Join(folder, path, "config.json"))) { MaxLength = length };
                     continue;
                 }
 
@@ -169,10 +176,7 @@ internal sealed class SentenceModules : IDisposable
         }
 
         WriteJson(Path.Join(folder, ListFile), list);
-        WriteJson(
-            Path.Join(folder, "sentence_bert_config.json"),
-            new JsonObject { ["max_seq_length"] = maxLength, ["do_lower_case"] = false }
-        );
+        WriteJson(Path.Join(folder, LengthFile), new JsonObject { ["max_seq_length"] = maxLength, ["do_lower_case"] = false });
 
         string Add(string kind, string path)
         {
@@ -254,6 +258,23 @@ internal sealed class SentenceModules : IDisposable
             module is JsonObject fields && fields[key] is JsonValue value && value.TryGetValue(out string? text)
                 ? text
                 : throw new InvalidDataException($"{file}: a module's '{key}' should be a text.");
+    }
+
+    private static int? MaxLengthOf(string file)
+    {
+        if (!File.Exists(file))
+        {
+            return null;
+        }
+
+        return (Parse(file) as JsonObject)?["max_seq_length"] switch
+        {
+            null => null,
+            JsonValue value when value.TryGetValue(out int length) && length > 0 => length,
+            JsonNode other => throw new InvalidDataException(
+                $"{file}: max_seq_length is {other.ToJsonString()}, and should be a whole number above 0."
+            ),
+        };
     }
 
     private static TextPooling PoolingOf(string file)

@@ -13,6 +13,8 @@ namespace SkillLoc.Models.Embeddings;
 /// </summary>
 public sealed class TextEmbedder : IDisposable
 {
+    private const int DefaultMaxLength = 128;
+
     /// <summary>Reads the hook point of the layer.</summary>
     internal ActivationReader Reader { get; }
 
@@ -24,7 +26,8 @@ public sealed class TextEmbedder : IDisposable
     /// dense layers and its normalisation, where it has one (sentence-transformers), the last layer is pooled and there is no template; else
     /// the mean.</param>
     /// <param name="template">A prompt template; null for plain text.</param>
-    /// <param name="maxLength">The maximum length of a row in tokens; at most the model's.</param>
+    /// <param name="maxLength">The maximum length of a row in tokens, above 0; null (default) as the folder's
+    /// <c>sentence_bert_config.json</c> says where its <c>modules.json</c> says the pooling, else 128. At most the model's in any case.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="isNormalised">Whether vectors are divided by their Euclidean length; null (default) as the folder's <c>modules.json</c>
     /// says where that says the pooling, else they are not.</param>
@@ -38,7 +41,7 @@ public sealed class TextEmbedder : IDisposable
         int? layer = null,
         TextPooling? pooling = null,
         string? template = null,
-        int maxLength = 128,
+        int? maxLength = null,
         Device? device = null,
         bool? isNormalised = null
     )
@@ -56,7 +59,15 @@ public sealed class TextEmbedder : IDisposable
 
         try
         {
-            Reader = new(folder, PointOf, modules?.Pooling ?? pooling ?? TextPooling.Mean, template, maxLength, device, modules);
+            Reader = new(
+                folder,
+                PointOf,
+                modules?.Pooling ?? pooling ?? TextPooling.Mean,
+                template,
+                maxLength ?? modules?.MaxLength ?? DefaultMaxLength,
+                device,
+                modules
+            );
         }
         catch
         {
@@ -88,6 +99,9 @@ public sealed class TextEmbedder : IDisposable
 
     /// <summary>Whether vectors are divided by their Euclidean length.</summary>
     public bool IsNormalised => Reader.Modules?.IsNormalised == true;
+
+    /// <summary>The most tokens of a row; what is longer is cut.</summary>
+    public int MaxLength => Reader.MaxLength;
 
     /// <summary>The size of a vector.</summary>
     public int Size => Reader.Size;

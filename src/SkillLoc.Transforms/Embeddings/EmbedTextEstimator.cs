@@ -65,8 +65,9 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
         /// <summary>A prompt template; null for plain text.</summary>
         public string? Template;
 
-        /// <summary>The maximum length of a row in tokens.</summary>
-        public int MaxLength = 128;
+        /// <summary>The maximum length of a row in tokens, above 0; null (default) as the folder's <c>sentence_bert_config.json</c> says
+        /// where its <c>modules.json</c> says the pooling, else 128. At most the model's in any case.</summary>
+        public int? MaxLength;
 
         /// <summary>The text column.</summary>
         public string TextColumnName = "Text";
