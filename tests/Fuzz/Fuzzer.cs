@@ -48,6 +48,11 @@ internal sealed class Fuzzer
     /// <summary>The bytes that may be allocated for a file.</summary>
     public static long Allowed(int fileBytes) => BytesForAny + ((long)BytesForEach * fileBytes);
 
+    /// <summary>Whether an exception is one that a reader may throw over a file, and names it.</summary>
+    public static bool IsMeant(Target target, Exception error) =>
+        (error is InvalidDataException or NotSupportedException || (target.MayMiss && error is FileNotFoundException))
+        && error.Message.Contains(target.Said, StringComparison.Ordinal);
+
     /// <summary>Reads mutants until the time is over.</summary>
     /// <param name="time">For all targets together, which take turns.</param>
     /// <param name="report">Called now and then.</param>
@@ -106,10 +111,9 @@ internal sealed class Fuzzer
         }
         catch (Exception error)
         {
-            bool isMeant = error is InvalidDataException or NotSupportedException || (target.MayMiss && error is FileNotFoundException);
             run.Refused++;
             answer = Skeleton(error.Message);
-            if (!isMeant || isSeed || !error.Message.Contains(target.Said, StringComparison.Ordinal))
+            if (isSeed || !IsMeant(target, error))
             {
                 wrong = error;
             }

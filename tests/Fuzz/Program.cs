@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using SkillLoc.Fuzz;
 
 // fuzz [--seconds N] [--seed N] [--targets A,B] [--record FILE] [--findings FOLDER]
 // fuzz replay TARGET FILE...
 // fuzz seeds FOLDER
+// fuzz afl TARGET, to be run by afl-fuzz (eng/afl.sh)
 // fuzz check FOLDER
 // fuzz large MEGABYTES
 string scratch = Path.Join(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"skillloc-fuzz-{Environment.ProcessId}");
@@ -29,6 +31,33 @@ int Run()
     if (args is ["check", var checkpoints])
     {
         return Benign.Check(checkpoints) ? 0 : 1;
+    }
+
+    if (args is ["afl", var guided])
+    {
+        // The instrumented readers count in this memory until afl-fuzz gives its own, after the seeds are made and read once.
+        unsafe
+        {
+            SharpFuzz.Common.Trace.SharedMem = (byte*)NativeMemory.AllocZeroed(1 << 16);
+        }
+
+        Target target = Targets.All(scratch).Single(one => one.Name == guided);
+        foreach (byte[] seed in target.Seeds)
+        {
+            target.Read(seed);
+        }
+
+        SharpFuzz.Fuzzer.OutOfProcess.Run(stream =>
+        {
+            using var bytes = new MemoryStream();
+            stream.CopyTo(bytes);
+            try
+            {
+                target.Read(bytes.ToArray());
+            }
+            catch (Exception error) when (Fuzzer.IsMeant(target, error)) { }
+        });
+        return 0;
     }
 
     IReadOnlyList<Target> all = Targets.All(scratch);
