@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -364,14 +365,11 @@ internal sealed class SentenceModules : IDisposable
 
         try
         {
-            var node = JsonNode.Parse(
-                File.ReadAllText(file),
-                documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }
-            );
-            node?.ToJsonString();
-            return node;
+            ReadOnlyMemory<byte> json = JsonText.ReadFile(file);
+            JsonText.CheckObjects(json.Span, default);
+            return JsonNode.Parse(json.Span, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException error)
         {
             throw new InvalidDataException($"{file} is not valid JSON ({error.Message}).", error);
         }

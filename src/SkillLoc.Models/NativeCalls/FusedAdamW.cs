@@ -55,6 +55,6 @@ internal static class FusedAdamW
         Tensor step = tensor((float)update, device: values[0].device);
         Tensor[] steps = [.. Enumerable.Repeat(step, values.Length)];
         Tensor numbers = tensor(new[] { rate, beta1, beta2, decay, epsilon });
-        _ = Script.Value.invoke(Function, values, gradients, first, second, Array.Empty<Tensor>(), steps, numbers);
+        _ = Script.Value.Invoke(Function, [values, gradients, first, second, [], steps], numbers);
     }
 }

@@ -196,6 +196,12 @@ internal static class TensorArithmetic
         using Scalar held = value;
         return full(shape, held, ScalarType.Float32);
     }
+
+    /// <summary>Runs a function of a script, whose arguments are lists of tensors and a last tensor: none of which becomes a
+    /// scalar.</summary>
+    /// <returns>What it returns, a tensor.</returns>
+    public static Tensor Invoke(this jit.CompilationUnit script, string function, Tensor[][] lists, Tensor last) =>
+        (Tensor)script.invoke(function, [.. lists, last]);
 }
 
 /// <summary>

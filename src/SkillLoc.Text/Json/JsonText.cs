@@ -163,8 +163,19 @@ internal static class JsonText
         var reader = new Utf8JsonReader(json, options);
         // A bit for each of the 64 levels: whether it is an array.
         ulong arrays = 0;
+        ReadOnlySpan<byte> property = default;
         while (reader.Read())
         {
+            if (reader.TokenType == JsonTokenType.PropertyName)
+            {
+                property = reader.ValueSpan;
+            }
+
+            if (reader.TokenType == JsonTokenType.PropertyName)
+            {
+                property = reader.ValueSpan;
+            }
+
             switch (reader.TokenType)
             {
                 case JsonTokenType.StartArray or JsonTokenType.StartObject:
@@ -174,20 +185,25 @@ internal static class JsonText
                     arrays >>= 1;
                     break;
                 case JsonTokenType.Null when !allowsNullElements && (arrays & 1) == 1:
-                    throw At(json, reader.TokenStartIndex, "An element of an array is null.");
+                    throw At(json, reader.TokenStartIndex, property, "An element of an array is null.");
                 case JsonTokenType.String or JsonTokenType.PropertyName when mayBeHalf && reader.ValueIsEscaped:
-                    CheckText(json, reader);
+                    CheckText(json, reader, property);
                     break;
             }
 
             if (++values > most)
             {
-                throw At(json, reader.TokenStartIndex, $"It has more than {most} values, which would take too much memory for its length.");
+                throw At(
+                    json,
+                    reader.TokenStartIndex,
+                    property,
+                    $"It has more than {most} values, which would take too much memory for its length."
+                );
             }
         }
     }
 
-    private static void CheckText(ReadOnlySpan<byte> json, Utf8JsonReader reader)
+    private static void CheckText(ReadOnlySpan<byte> json, Utf8JsonReader reader, ReadOnlySpan<byte> property)
     {
         char[] text = ArrayPool<char>.Shared.Rent(reader.ValueSpan.Length);
         try
@@ -196,7 +212,7 @@ internal static class JsonText
         }
         catch (InvalidOperationException e)
         {
-            throw At(json, reader.TokenStartIndex, e.Message, e);
+            throw At(json, reader.TokenStartIndex, property, e.Message, e);
         }
         finally
         {
@@ -204,8 +220,20 @@ internal static class JsonText
         }
     }
 
-    private static JsonException At(ReadOnlySpan<byte> json, long place, string problem, Exception? inner = null) =>
-        new(problem, null, json[..(int)place].Count((byte)'\n'), null, inner);
+    private static JsonException At(
+        ReadOnlySpan<byte> json,
+        long place,
+        ReadOnlySpan<byte> property,
+        string problem,
+        Exception? inner = null
+    ) =>
+        new(
+            property.IsEmpty ? problem : $"{problem} At the property '{Encoding.UTF8.GetString(property)}'.",
+            null,
+            json[..(int)place].Count((byte)'\n'),
+            null,
+            inner
+        );
 }
 
 /// <summary>Converts an enum by its names in snake_case; unknown names throw an error that lists the valid ones.</summary>
