@@ -91,6 +91,9 @@ internal static class SeparatedRows
 /// <summary>Rows of files whose columns are separated by commas, or another character, quoted as RFC 4180 and pandas do.</summary>
 internal static class CsvRows
 {
+    // A row of nothing but separators takes some forty bytes for each.
+    private const int LongestRow = 1 << 20;
+
     /// <summary>Reads the rows with their first line numbers; empty lines are skipped.</summary>
     /// <exception cref="InvalidDataException">A quoted column does not end, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, Encoding encoding, char separator = ',', char quote = '"')
@@ -101,7 +104,7 @@ internal static class CsvRows
             Quote = quote,
             HasHeader = false,
             TrackLineNumbers = true,
-            MaxRecordSize = StrictText.LongestLine,
+            MaxRecordSize = LongestRow,
         };
         using var reader = CsvReader.Create(StrictText.Open(path, encoding), options);
         byte[] one = [(byte)quote],
