@@ -160,7 +160,10 @@ public sealed class LargeFileTests : IDisposable
     {
         Dictionary<string, byte[]> files = others.ToDictionary(other => other.Name, other => other.Content);
         files.Add(name, content);
-        Within(files.Values.Sum(file => file.Length), () => Assert.True(CheckpointTokenizer.Load(files, "x").VocabularySize >= SentencePieces));
+        Within(
+            files.Values.Sum(file => file.Length),
+            () => Assert.True(CheckpointTokenizer.Load(files, "x").VocabularySize >= SentencePieces)
+        );
     }
 
     /// <summary>Words of two to nine letters of three alphabets, half of them with the mark of a word's start.</summary>
