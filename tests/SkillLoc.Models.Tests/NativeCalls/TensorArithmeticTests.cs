@@ -8,6 +8,10 @@ namespace SkillLoc.Models.Tests.NativeCalls;
 
 public sealed class TensorArithmeticTests
 {
+    private static readonly jit.CompilationUnit Script = jit.compile(
+        "def multiply(values: List[Tensor], last: Tensor):\n    return values[0] * last\n"
+    );
+
     private static readonly Case[] Cases =
     [
         new(nameof(TensorArithmetic.Add), x => x.Add(Other(x)), x => x + Other(x)),
@@ -45,6 +49,18 @@ public sealed class TensorArithmeticTests
         new(nameof(TensorArithmetic.Arange), _ => TensorArithmetic.Arange(9, -1, CPU, -1), _ => arange(9, -1, -1)) { Integers = true },
         new(nameof(TensorArithmetic.Full), _ => TensorArithmetic.Full([2, 3], 5, CPU), _ => full(2, 3, 5)) { Integers = true },
         new(nameof(TensorArithmetic.Full), _ => TensorArithmetic.Full([2, 3], 0.3), _ => full(2, 3, 0.3)),
+        new(
+            nameof(TensorArithmetic.Invoke),
+            x =>
+                Script.Invoke(
+                    "multiply",
+                    [
+                        [x],
+                    ],
+                    x
+                ),
+            x => x.mul(x)
+        ),
     ];
 
     [Fact]
