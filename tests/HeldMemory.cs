@@ -9,15 +9,14 @@ internal static class HeldMemory
     /// <returns>The most bytes held beyond those that were held before.</returns>
     public static long While(Action action)
     {
-        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long before = Live();
         long most = before;
         using var over = new ManualResetEventSlim();
         var watch = new Thread(() =>
         {
             while (!over.Wait(PauseMilliseconds))
             {
-                GC.Collect();
-                most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: false));
+                most = Math.Max(most, Live());
             }
         });
         watch.Start();
@@ -32,5 +31,13 @@ internal static class HeldMemory
         }
 
         return most - before;
+    }
+
+    /// <summary>What a collection left. Not GC.GetTotalMemory, which counts what other threads made since, garbage too.</summary>
+    private static long Live()
+    {
+        GC.Collect();
+        GCMemoryInfo after = GC.GetGCMemoryInfo(GCKind.FullBlocking);
+        return after.HeapSizeBytes - after.FragmentedBytes;
     }
 }
