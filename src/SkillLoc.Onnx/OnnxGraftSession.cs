@@ -49,7 +49,7 @@ internal sealed class OnnxGraftSession : IDisposable
 
             var changed = _skills.Values.SelectMany(skill => skill.Places.Keys).ToHashSet(StringComparer.Ordinal);
             byte[] model = file.WithInputs(changed, _weights);
-            _session = OnnxTextScorer.Open(settings => new(model, settings), source, options);
+            _session = OnnxTextModel.Open(settings => new(model, settings), source, options);
         }
         catch
         {

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Microsoft.ML.OnnxRuntime;
-using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 
@@ -12,33 +10,19 @@ namespace SkillLoc.Onnx;
 /// </summary>
 public sealed class OnnxTextEmbedder : IDisposable
 {
-    private static readonly string[] Wanted = [OnnxMetadata.SentenceEmbedding];
+    private readonly OnnxTextModel _model;
 
-    private readonly InferenceSession _session;
-    private readonly NativeMemory _memory;
-    private readonly Lifetime _lifetime;
-
-    private OnnxTextEmbedder(InferenceSession session, string source, long bytes, OnnxScoringOptions options)
+    private OnnxTextEmbedder(OnnxTextModel model)
     {
-        _session = session;
-        Options = options;
-        Encoder = new(session.ModelMetadata.CustomMetadataMap, source);
-        Size = Encoder.Embedding.Size;
-        Inputs = OnnxRows.InputsOf(session, source);
-        int? size = session.OutputMetadata.TryGetValue(Wanted[0], out NodeMetadata? output) ? output.Dimensions[^1] : null;
-        if (size != Size)
+        _model = model;
+        Size = model.Encoder.Embedding.Size;
+        if (model.Size != Size)
         {
             throw new InvalidDataException(
-                $"{source} has {size?.ToString(CultureInfo.InvariantCulture) ?? "no"} '{Wanted[0]}', and its metadata says {Size} numbers a row."
+                $"{model.Source} has {model.Size?.ToString(CultureInfo.InvariantCulture) ?? "no"} '{OnnxMetadata.SentenceEmbedding}', and its "
+                    + $"metadata says {Size} numbers a row."
             );
         }
-
-        _memory = new(bytes);
-        _lifetime = new(() =>
-        {
-            _session.Dispose();
-            _memory.Dispose();
-        });
     }
 
     /// <summary>The size of a vector.</summary>
@@ -48,13 +32,13 @@ public sealed class OnnxTextEmbedder : IDisposable
     public int MaxLength => Encoder.Embedding.MaxLength;
 
     /// <summary>How it computes.</summary>
-    public OnnxScoringOptions Options { get; }
+    public OnnxScoringOptions Options => _model.Options;
 
     /// <summary>The inputs of the graph, in the order of <see cref="OnnxMetadata.Inputs"/>.</summary>
-    internal string[] Inputs { get; }
+    internal string[] Inputs => _model.Inputs;
 
     /// <summary>What turns texts into tokens.</summary>
-    internal OnnxEncoder Encoder { get; }
+    internal OnnxEncoder Encoder => _model.Encoder;
 
     /// <summary>Loads an embedder.</summary>
     /// <param name="path">A file that <c>SaveOnnx</c> wrote.</param>
@@ -64,14 +48,8 @@ public sealed class OnnxTextEmbedder : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged, or is no exported embedder.</exception>
     /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    public static OnnxTextEmbedder Load(string path, OnnxScoringOptions? options = null)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = new FileInfo(path);
-        return file.Exists
-            ? Load(session => new(path, session), $"'{path}'", file.Length, options)
-            : throw new FileNotFoundException($"There is no ONNX file '{path}'.", path);
-    }
+    public static OnnxTextEmbedder Load(string path, OnnxScoringOptions? options = null) =>
+        OnnxTextModel.Load(path, OnnxMetadata.SentenceEmbedding, options, model => new OnnxTextEmbedder(model));
 
     /// <summary>Loads an embedder from memory.</summary>
     /// <param name="model">The bytes of a file that <c>SaveOnnx</c> wrote; not needed afterwards.</param>
@@ -80,11 +58,8 @@ public sealed class OnnxTextEmbedder : IDisposable
     /// <exception cref="InvalidDataException">The bytes are damaged, or are no exported embedder.</exception>
     /// <exception cref="NotSupportedException">They need an operator or an operator set that this ONNX Runtime lacks.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    public static OnnxTextEmbedder Load(byte[] model, OnnxScoringOptions? options = null)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        return Load(session => new(model, session), "The ONNX model", model.LongLength, options);
-    }
+    public static OnnxTextEmbedder Load(byte[] model, OnnxScoringOptions? options = null) =>
+        OnnxTextModel.Load(model, OnnxMetadata.SentenceEmbedding, options, loaded => new OnnxTextEmbedder(loaded));
 
     /// <summary>Embeds texts.</summary>
     /// <param name="texts">Texts, any number and any lengths; they are batched by length.</param>
@@ -120,41 +95,9 @@ public sealed class OnnxTextEmbedder : IDisposable
     public float[][] Embed(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        using Lifetime.Hold hold = _lifetime.Take(nameof(OnnxTextEmbedder));
-        using var run = new RunOptions();
-        float[][] vectors = new float[rows.Count][];
-        foreach (
-            int[] batch in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], Options.BatchTokens, LengthBatches.CpuPassTokens)
-        )
-        {
-            cancellation.ThrowIfCancellationRequested();
-            OnnxRows.Run(_session, run, rows, batch, Inputs, Encoder.Padding, Wanted, vectors);
-        }
-
-        return vectors;
+        return _model.Run(nameof(OnnxTextEmbedder), rows, copies: 1, cancellation);
     }
 
     /// <summary>Releases the model, now or when the last running call ends.</summary>
-    public void Dispose() => _lifetime.End();
-
-    private static OnnxTextEmbedder Load(
-        Func<SessionOptions, InferenceSession> open,
-        string source,
-        long bytes,
-        OnnxScoringOptions? options
-    )
-    {
-        options ??= new();
-        options.Check();
-        InferenceSession session = OnnxTextScorer.Open(open, source, options);
-        try
-        {
-            return new(session, source, bytes, options);
-        }
-        catch
-        {
-            session.Dispose();
-            throw;
-        }
-    }
+    public void Dispose() => _model.Dispose();
 }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Microsoft.ML.OnnxRuntime;
-using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 
@@ -14,41 +12,32 @@ public sealed class OnnxTextScorer : IDisposable
 {
     private const string Probabilities = "probabilities";
 
-    private static readonly string[] Wanted = [Probabilities];
+    private readonly OnnxTextModel _model;
 
-    private readonly InferenceSession _session;
-    private readonly NativeMemory _memory;
-    private readonly Lifetime _lifetime;
-
-    private OnnxTextScorer(InferenceSession session, string source, long bytes, OnnxScoringOptions options)
+    private OnnxTextScorer(OnnxTextModel model)
     {
-        _session = session;
-        Source = source;
-        Options = options;
-        Encoder = new(session.ModelMetadata.CustomMetadataMap, source);
-        Inputs = InputsOf(session);
-        _memory = new(bytes);
-        _lifetime = new(() =>
+        _model = model;
+        int labels = Settings.Labels.Count;
+        if (model.Size != labels)
         {
-            _session.Dispose();
-            _memory.Dispose();
-        });
+            throw new InvalidDataException(
+                $"{model.Source} has {model.Size?.ToString(CultureInfo.InvariantCulture) ?? "no"} '{Probabilities}', and its settings "
+                    + $"{labels} labels."
+            );
+        }
     }
 
     /// <summary>The task, its labels and its prompt.</summary>
     public ScoringSettings Settings => Encoder.Settings;
 
     /// <summary>How it scores.</summary>
-    public OnnxScoringOptions Options { get; }
-
-    /// <summary>Where it was loaded from, as errors name it.</summary>
-    internal string Source { get; }
+    public OnnxScoringOptions Options => _model.Options;
 
     /// <summary>The inputs of the graph, in the order of <see cref="OnnxMetadata.Inputs"/>.</summary>
-    internal string[] Inputs { get; }
+    internal string[] Inputs => _model.Inputs;
 
     /// <summary>What turns texts into tokens.</summary>
-    internal OnnxEncoder Encoder { get; }
+    internal OnnxEncoder Encoder => _model.Encoder;
 
     /// <summary>Loads a classifier.</summary>
     /// <param name="path">A file that <c>SaveOnnx</c> wrote.</param>
@@ -58,14 +47,8 @@ public sealed class OnnxTextScorer : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged, or is no exported classifier.</exception>
     /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    public static OnnxTextScorer Load(string path, OnnxScoringOptions? options = null)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = new FileInfo(path);
-        return file.Exists
-            ? Load(session => new(path, session), $"'{path}'", file.Length, options)
-            : throw new FileNotFoundException($"There is no ONNX file '{path}'.", path);
-    }
+    public static OnnxTextScorer Load(string path, OnnxScoringOptions? options = null) =>
+        OnnxTextModel.Load(path, Probabilities, options, model => new OnnxTextScorer(model));
 
     /// <summary>Loads a classifier from memory.</summary>
     /// <param name="model">The bytes of a file that <c>SaveOnnx</c> wrote; not needed afterwards.</param>
@@ -74,11 +57,8 @@ public sealed class OnnxTextScorer : IDisposable
     /// <exception cref="InvalidDataException">The bytes are damaged, or are no exported classifier.</exception>
     /// <exception cref="NotSupportedException">They need an operator or an operator set that this ONNX Runtime lacks.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
-    public static OnnxTextScorer Load(byte[] model, OnnxScoringOptions? options = null)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        return Load(session => new(model, session), "The ONNX model", model.LongLength, options);
-    }
+    public static OnnxTextScorer Load(byte[] model, OnnxScoringOptions? options = null) =>
+        OnnxTextModel.Load(model, Probabilities, options, loaded => new OnnxTextScorer(loaded));
 
     /// <summary>Computes the probabilities of the labels.</summary>
     /// <param name="texts">Texts, any number and any lengths; they are batched by length. Longer ones than the task's limit are cut as the
@@ -113,83 +93,11 @@ public sealed class OnnxTextScorer : IDisposable
     public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        using Lifetime.Hold hold = _lifetime.Take(nameof(OnnxTextScorer));
-        using var run = new RunOptions();
-        float[][] results = new float[rows.Count][];
-        int copies = Copies();
-        foreach (
-            int[] batch in LengthBatches.Split(
-                [.. rows.Select(row => row.Ids.Length * copies)],
-                Options.BatchTokens,
-                LengthBatches.CpuPassTokens
-            )
-        )
-        {
-            cancellation.ThrowIfCancellationRequested();
-            OnnxRows.Run(_session, run, rows, batch, Inputs, Encoder.Padding, Wanted, results);
-        }
-
-        return results;
+        return _model.Run(nameof(OnnxTextScorer), rows, Copies(), cancellation);
     }
 
     /// <summary>Releases the model, now or when the last running call ends.</summary>
-    public void Dispose() => _lifetime.End();
-
-    private static OnnxTextScorer Load(Func<SessionOptions, InferenceSession> open, string source, long bytes, OnnxScoringOptions? options)
-    {
-        options ??= new();
-        options.Check();
-        InferenceSession session = Open(open, source, options);
-        try
-        {
-            return new(session, source, bytes, options);
-        }
-        catch
-        {
-            session.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Opens a session.</summary>
-    /// <param name="open">Opens it.</param>
-    /// <param name="source">What is opened, as errors name it.</param>
-    /// <param name="options">How it scores.</param>
-    /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
-    internal static InferenceSession Open(Func<SessionOptions, InferenceSession> open, string source, OnnxScoringOptions options)
-    {
-        try
-        {
-            using var settings = new SessionOptions
-            {
-                GraphOptimizationLevel = options.Optimization,
-                IntraOpNumThreads = options.Threads,
-                LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-            };
-            options.Configure?.Invoke(settings);
-            return open(settings);
-        }
-        catch (OnnxRuntimeException error)
-        {
-            throw Explained(error, source);
-        }
-    }
-
-    private static Exception Explained(OnnxRuntimeException error, string source)
-    {
-        string version = OrtEnv.Instance().GetVersionString();
-        bool isLacking =
-            error.Message.Contains("NotImplemented", StringComparison.Ordinal)
-            || error.Message.Contains("NOT_IMPLEMENTED", StringComparison.Ordinal)
-            || error.Message.Contains("opset", StringComparison.OrdinalIgnoreCase)
-            || error.Message.Contains("not a registered function/op", StringComparison.Ordinal)
-            || error.Message.Contains("No Op registered", StringComparison.Ordinal)
-            || error.Message.Contains("Unsupported model IR version", StringComparison.Ordinal);
-        return isLacking
-            ? new NotSupportedException($"{source} needs what ONNX Runtime {version} lacks: {error.Message}", error)
-            : new InvalidDataException($"{source} is damaged, or is no ONNX model: {error.Message}", error);
-    }
+    public void Dispose() => _model.Dispose();
 
     /// <summary>Throws where second texts are missing, superfluous or not as many.</summary>
     internal static void CheckPairs(ScoringSettings settings, IReadOnlyList<string> texts, IReadOnlyList<string>? pairs)
@@ -203,19 +111,6 @@ public sealed class OnnxTextScorer : IDisposable
                 nameof(pairs)
             );
         }
-    }
-
-    /// <summary>The inputs of the graph that rows have, in order.</summary>
-    private string[] InputsOf(InferenceSession session)
-    {
-        string[] found = OnnxRows.InputsOf(session, Source);
-        int? labels = session.OutputMetadata.TryGetValue(Probabilities, out NodeMetadata? output) ? output.Dimensions[^1] : null;
-        return labels == Settings.Labels.Count
-            ? found
-            : throw new InvalidDataException(
-                $"{Source} has {labels?.ToString(CultureInfo.InvariantCulture) ?? "no"} '{Probabilities}', and its settings "
-                    + $"{Settings.Labels.Count} labels."
-            );
     }
 
     /// <summary>How many sequences the graph computes for a row: those of whole options or answers are about as long as the row.</summary>
