@@ -8,20 +8,20 @@ namespace SkillLoc.Onnx;
 /// <summary>A session of an exported model that turns rows into vectors, with what encodes the rows. Threads share it.</summary>
 internal sealed class OnnxTextModel : IDisposable
 {
-    private readonly InferenceSession _session;
+    private readonly OnnxSession _session;
     private readonly string[] _wanted;
     private readonly NativeMemory _memory;
     private readonly Lifetime _lifetime;
 
-    private OnnxTextModel(InferenceSession session, string source, long bytes, string output, OnnxScoringOptions options)
+    private OnnxTextModel(OnnxSession session, string source, long bytes, string output, OnnxScoringOptions options)
     {
         _session = session;
         _wanted = [output];
         Source = source;
         Options = options;
-        Encoder = new(session.ModelMetadata.CustomMetadataMap, source);
-        Inputs = OnnxRows.InputsOf(session, source);
-        Size = session.OutputMetadata.TryGetValue(output, out NodeMetadata? found) ? found.Dimensions[^1] : null;
+        Encoder = session.Encoder?.GetAwaiter().GetResult() ?? new(session.Inner.ModelMetadata.CustomMetadataMap, source);
+        Inputs = OnnxRows.InputsOf(session.Inner, source);
+        Size = session.Inner.OutputMetadata.TryGetValue(output, out NodeMetadata? found) ? found.Dimensions[^1] : null;
         _memory = new(bytes);
         _lifetime = new(() =>
         {
@@ -55,9 +55,15 @@ internal sealed class OnnxTextModel : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = new FileInfo(path);
+        string source = $"'{path}'";
         return file.Exists
-            ? Load(session => new(path, session), $"'{path}'", file.Length, output, options, wrap)
+            ? Load(Open, source, file.Length, output, options, wrap)
             : throw new FileNotFoundException($"There is no ONNX file '{path}'.", path);
+
+        // Options of the caller's could switch packing off.
+        OnnxSession Open(OnnxScoringOptions chosen) =>
+            (chosen.Configure is null ? MappedOnnxFile.TryOpen(path, () => Settings(chosen), source) : null)
+            ?? new(OnnxTextModel.Open(settings => new(path, settings), source, chosen), []);
     }
 
     /// <summary>Loads a model from memory.</summary>
@@ -68,7 +74,10 @@ internal sealed class OnnxTextModel : IDisposable
     public static T Load<T>(byte[] model, string output, OnnxScoringOptions? options, Func<OnnxTextModel, T> wrap)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Load(session => new(model, session), "The ONNX model", model.LongLength, output, options, wrap);
+        const string source = "The ONNX model";
+        return Load(Open, source, model.LongLength, output, options, wrap);
+
+        OnnxSession Open(OnnxScoringOptions chosen) => new(OnnxTextModel.Open(settings => new(model, settings), source, chosen), []);
     }
 
     /// <summary>Opens a session.</summary>
@@ -81,12 +90,7 @@ internal sealed class OnnxTextModel : IDisposable
     {
         try
         {
-            using var settings = new SessionOptions
-            {
-                GraphOptimizationLevel = options.Optimization,
-                IntraOpNumThreads = options.Threads,
-                LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-            };
+            using SessionOptions settings = Settings(options);
             options.Configure?.Invoke(settings);
             return open(settings);
         }
@@ -113,7 +117,7 @@ internal sealed class OnnxTextModel : IDisposable
         foreach (int[] batch in LengthBatches.Split(lengths, Options.BatchTokens, LengthBatches.CpuPassTokens))
         {
             cancellation.ThrowIfCancellationRequested();
-            OnnxRows.Run(_session, run, rows, batch, Inputs, Encoder.Padding, _wanted, results);
+            OnnxRows.Run(_session.Inner, run, rows, batch, Inputs, Encoder.Padding, _wanted, results);
         }
 
         return results;
@@ -122,8 +126,16 @@ internal sealed class OnnxTextModel : IDisposable
     /// <summary>Releases the session, now or when the last running call ends.</summary>
     public void Dispose() => _lifetime.End();
 
+    private static SessionOptions Settings(OnnxScoringOptions options) =>
+        new()
+        {
+            GraphOptimizationLevel = options.Optimization,
+            IntraOpNumThreads = options.Threads,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+
     private static T Load<T>(
-        Func<SessionOptions, InferenceSession> open,
+        Func<OnnxScoringOptions, OnnxSession> open,
         string source,
         long bytes,
         string output,
@@ -133,7 +145,7 @@ internal sealed class OnnxTextModel : IDisposable
     {
         options ??= new();
         options.Check();
-        InferenceSession session = Open(open, source, options);
+        OnnxSession session = open(options);
         OnnxTextModel model;
         try
         {

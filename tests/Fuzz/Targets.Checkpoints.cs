@@ -85,6 +85,13 @@ internal static partial class Targets
         {
             Words = [.. new[] { "MatMul", "Add", "Gather", "Reshape", "Range", "Expand", "input_ids", "axes", "epsilon" }.Select(Utf8)],
         };
+        yield return new(
+            "onnx-mapped",
+            Shape.Protobuf,
+            [onnx, OnnxBase()],
+            "x.onnx",
+            bytes => _ = new MappedOnnxFile(new MemoryStream(bytes), "x.onnx", leastBytes: 8)
+        );
         yield return OfFile(
             scratch,
             "modules",
