@@ -144,6 +144,17 @@ internal static class OnnxCases
                 Words = null,
             }
         ),
+        ["XLM-RoBERTa, label words"] = ("tiny-xlm-roberta", Mask with { Words = ["film", "good"] }),
+        ["XLM-RoBERTa, two texts"] = (
+            "tiny-xlm-roberta",
+            Mask with
+            {
+                Words = ["film", "good"],
+                Template = "*cls**sent_0*?*mask*,*+sent_1**sep+*",
+                HasTextPair = true,
+            }
+        ),
+        ["CamemBERT, label words"] = ("tiny-camembert", Mask with { Words = ["film", "good"] }),
         ["T5, answers"] = ("tiny-t5", Written),
         ["T5 1.1, answers"] = ("tiny-t5-v11", Written),
         ["T5, LoRA"] = ("tiny-t5", Written with { Tuning = new LoraOptions { Rank = 2 } }),

@@ -72,7 +72,11 @@ internal sealed class OnnxEncoder
     public long Padding { get; }
 
     /// <summary>Encodes the texts of a row.</summary>
-    public EncodedText Encode(string text, string? textPair) => _encoder.Encode(text, textPair);
+    public EncodedText Encode(string text, string? textPair)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return _encoder.Encode(_embedding?.Prompt + text, textPair);
+    }
 
     /// <summary>The token that rows are padded with.</summary>
     /// <exception cref="InvalidDataException">The metadata has none.</exception>

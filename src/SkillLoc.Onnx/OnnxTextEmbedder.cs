@@ -31,6 +31,9 @@ public sealed class OnnxTextEmbedder : IDisposable
     /// <summary>The most tokens of a row; longer ones are cut.</summary>
     public int MaxLength => Encoder.Embedding.MaxLength;
 
+    /// <summary>What stands before each row's first text; null for nothing.</summary>
+    public string? Prompt => Encoder.Embedding.Prompt;
+
     /// <summary>How it computes.</summary>
     public OnnxScoringOptions Options => _model.Options;
 

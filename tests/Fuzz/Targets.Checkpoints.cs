@@ -112,6 +112,14 @@ internal static partial class Targets
         {
             MayMiss = true,
         };
+        yield return OfFile(
+            scratch,
+            "prompts",
+            Shape.Json,
+            SentencePrompts.ConfigFile,
+            path => SentencePrompts.Read(Path.GetDirectoryName(path)!).Find(null),
+            [Utf8("""{"__version__": {"pytorch": "2"}, "prompts": {"query": "query: ", "": "x"}, "default_prompt_name": "query"}""")]
+        );
         yield return new("onnx-base", Shape.Protobuf, [OnnxBase()], "x.onnx", ReadOnnxBase)
         {
             Words =

@@ -28,7 +28,9 @@ internal sealed class SentenceModules : IDisposable
         ["max_tokens"] = TextPooling.Max,
     };
 
-    private static readonly string[] Files = [ListFile, "config_sentence_transformers.json", LengthFile];
+    private const string IncludeFlag = "include_prompt";
+
+    private static readonly string[] Files = [ListFile, SentencePrompts.ConfigFile, LengthFile];
 
     // Python's classes and the names of what they compute in configurations.
     private static readonly Dictionary<string, string> Activations = new(StringComparer.Ordinal)
@@ -59,6 +61,27 @@ internal sealed class SentenceModules : IDisposable
     /// <summary>The most tokens of a row, special ones included; null where nothing says it.</summary>
     public int? MaxLength { get; private set; }
 
+    /// <summary>The folder's prompts.</summary>
+    public SentencePrompts Prompts { get; private set; } = SentencePrompts.None;
+
+    /// <summary>The name of the prompt before texts; null for none.</summary>
+    public string? PromptName { get; private set; }
+
+    /// <summary>The prompt before texts; null for none.</summary>
+    public string? Prompt { get; private set; }
+
+    /// <summary>Whether the prompt's tokens, and the one that starts a row, are pooled.</summary>
+    public bool IncludesPrompt { get; private init; } = true;
+
+    /// <summary>Chooses the prompt.</summary>
+    /// <param name="name">Its name; null for the folder's default, empty for none.</param>
+    /// <exception cref="ArgumentException">There is none of that name.</exception>
+    public void Choose(string? name)
+    {
+        KeyValuePair<string, string>? found = Prompts.Find(name);
+        (PromptName, Prompt) = (found?.Key, found?.Value.Length > 0 ? found.Value.Value : null);
+    }
+
     /// <summary>Reads a folder's modules.</summary>
     /// <param name="folder">The folder.</param>
     /// <returns>What they say; null if the folder has no <c>modules.json</c>. The caller disposes it.</returns>
@@ -87,7 +110,7 @@ internal sealed class SentenceModules : IDisposable
 
                 if (kind == "Pooling" && modules is null)
                 {
-                    modules = new(list, PoolingOf(Path.Join(folder, path, "config.json"))) { MaxLength = length };
+                    modules = ReadPooling(list, Path.Join(folder, path, "config.json"), length);
                     continue;
                 }
 
@@ -109,7 +132,13 @@ internal sealed class SentenceModules : IDisposable
                 }
             }
 
-            return modules ?? throw Other(list, "it has no module 'Pooling'");
+            if (modules is null)
+            {
+                throw Other(list, "it has no module 'Pooling'");
+            }
+
+            modules.Prompts = SentencePrompts.Read(folder);
+            return modules;
         }
         catch
         {
@@ -151,6 +180,7 @@ internal sealed class SentenceModules : IDisposable
             config[Flag + flag] = mode == pooling;
         }
 
+        config[IncludeFlag] = modules?.IncludesPrompt ?? true;
         WriteJson(Path.Join(place, "config.json"), config);
         foreach (SentenceDense layer in modules?.Dense ?? [])
         {
@@ -174,6 +204,11 @@ internal sealed class SentenceModules : IDisposable
         if (modules?.IsNormalised == true)
         {
             Add("Normalize", $"{list.Count}_Normalize");
+        }
+
+        if (modules?.Prompts.Texts.Count > 0)
+        {
+            WriteJson(Path.Join(folder, SentencePrompts.ConfigFile), modules.Prompts.ToJson(modules.PromptName));
         }
 
         WriteJson(Path.Join(folder, ListFile), list);
@@ -278,13 +313,26 @@ internal sealed class SentenceModules : IDisposable
         };
     }
 
-    private static TextPooling PoolingOf(string file)
+    private static SentenceModules ReadPooling(string list, string file, int? length)
     {
         if (Parse(file) is not JsonObject fields)
         {
             throw new InvalidDataException($"{file}: it should be an object.");
         }
 
+        bool includes = fields[IncludeFlag] switch
+        {
+            null => true,
+            JsonValue value when value.TryGetValue(out bool flag) => flag,
+            JsonNode other => throw new InvalidDataException(
+                $"{file}: {IncludeFlag} is {other.ToJsonString()}, and should be true or false."
+            ),
+        };
+        return new(list, PoolingOf(fields, file)) { MaxLength = length, IncludesPrompt = includes };
+    }
+
+    private static TextPooling PoolingOf(JsonObject fields, string file)
+    {
         // The newer files name the mode, the older ones have a flag for each.
         string[] modes =
             fields["pooling_mode"] is JsonValue mode && mode.TryGetValue(out string? name)
@@ -356,7 +404,8 @@ internal sealed class SentenceModules : IDisposable
         }
     }
 
-    private static JsonNode? Parse(string file)
+    /// <summary>Reads a JSON file.</summary>
+    internal static JsonNode? Parse(string file)
     {
         if (!File.Exists(file))
         {

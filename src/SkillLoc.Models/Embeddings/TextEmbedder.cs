@@ -31,11 +31,15 @@ public sealed class TextEmbedder : IDisposable
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="isNormalised">Whether vectors are divided by their Euclidean length; null (default) as the folder's <c>modules.json</c>
     /// says where that says the pooling, else they are not.</param>
+    /// <param name="promptName">The prompt that stands before each row's first text, by its name in the folder's
+    /// <c>config_sentence_transformers.json</c>; null (default) takes that file's <c>default_prompt_name</c> where <c>modules.json</c> says the
+    /// pooling, and an empty name none.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
     /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt, or its <c>modules.json</c> names what is not
     /// known.</exception>
-    /// <exception cref="ArgumentException">The model has no such layer, or pooling at the mask has no template with a mask.</exception>
+    /// <exception cref="ArgumentException">The model has no such layer, or pooling at the mask has no template with a mask, or
+    /// the folder has no such prompt.</exception>
     public TextEmbedder(
         string folder,
         int? layer = null,
@@ -43,22 +47,34 @@ public sealed class TextEmbedder : IDisposable
         string? template = null,
         int? maxLength = null,
         Device? device = null,
-        bool? isNormalised = null
+        bool? isNormalised = null,
+        string? promptName = null
     )
     {
         bool asksFolder = pooling is null && layer is null && template is null;
         SentenceModules? modules = asksFolder ? SentenceModules.Read(CheckpointHub.Resolve(folder)) : null;
-        if (modules is not null)
+        if (modules is null && !string.IsNullOrEmpty(promptName))
         {
-            modules.IsNormalised = isNormalised ?? modules.IsNormalised;
+            throw new ArgumentException(
+                $"The prompt '{promptName}' is one of {folder} only where its modules.json says the pooling: there must be such a file, and "
+                    + "neither a layer nor a pooling nor a template.",
+                nameof(promptName)
+            );
         }
-        else if (isNormalised == true)
+
+        if (modules is null && isNormalised == true)
         {
             modules = SentenceModules.Normalised(pooling ?? TextPooling.Mean);
         }
 
         try
         {
+            if (asksFolder && modules is not null)
+            {
+                modules.IsNormalised = isNormalised ?? modules.IsNormalised;
+                modules.Choose(promptName);
+            }
+
             Reader = new(
                 folder,
                 PointOf,
@@ -99,6 +115,9 @@ public sealed class TextEmbedder : IDisposable
 
     /// <summary>Whether vectors are divided by their Euclidean length.</summary>
     public bool IsNormalised => Reader.Modules?.IsNormalised == true;
+
+    /// <summary>What stands before each row's first text; null for nothing.</summary>
+    public string? Prompt => Reader.Modules?.Prompt;
 
     /// <summary>The most tokens of a row; what is longer is cut.</summary>
     public int MaxLength => Reader.MaxLength;

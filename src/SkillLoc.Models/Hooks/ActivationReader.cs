@@ -15,6 +15,9 @@ namespace SkillLoc.Models.Hooks;
 /// </summary>
 public sealed class ActivationReader : IDisposable
 {
+    /// <summary>What the largest values of tokens that are not pooled are taken for, as in sentence-transformers.</summary>
+    internal const float Lowest = -1e9f;
+
     private readonly LanguageModel _model;
     private readonly IDisposable _owned;
     private readonly int _padId;
@@ -125,6 +128,13 @@ public sealed class ActivationReader : IDisposable
                 ? new SequenceEncoder(tokenizer, length, SpecialTokenLayout.Checkpoint) { ScoresLast = checkpoint.Config.IsCausal }
                 : new TemplateEncoder(prompt, tokenizer, [], length);
             (_model, _owned, _padId, _encode) = (model, model, tokenizer.PadId, encoder.Encode);
+            if (modules?.Prompt is { } before)
+            {
+                _encode = (text, pair) => encoder.Encode(before + text, pair);
+                bool ends = tokenizer.Format.Single is [.., { Id: not null }];
+                UnpooledTokens = modules.IncludesPrompt ? 0 : encoder.Encode(before, null).Ids.Length - (ends ? 1 : 0);
+            }
+
             (Tokenizer, Template, MaxLength) = (tokenizer, template, length);
             if (modules is not null)
             {
@@ -161,6 +171,9 @@ public sealed class ActivationReader : IDisposable
 
     /// <summary>The most tokens of a row of a checkpoint's reader.</summary>
     internal int MaxLength { get; }
+
+    /// <summary>How many of a row's first tokens are not pooled: those of a prompt, where the folder says so.</summary>
+    internal int UnpooledTokens { get; }
 
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
@@ -246,17 +259,29 @@ public sealed class ActivationReader : IDisposable
         int prompt = _model.PeftModule?.PromptSize ?? 0;
         Tensor text = activation.narrow(1, _model.Config.IsCausal ? 0 : prompt, batch.Ids.size(1));
         Tensor? isToken = batch.Mask?.view(text.size(0), -1, 1);
+        if (UnpooledTokens > 0)
+        {
+            Tensor isPooled = ones(1, text.size(1), 1, dtype: ScalarType.Bool, device: text.device);
+            isPooled.narrow(1, 0, Math.Min(UnpooledTokens, text.size(1))).zero_();
+            isToken = isToken is null ? isPooled.expand(text.size(0), -1, 1) : isToken.logical_and(isPooled);
+        }
+
         return Pooling switch
         {
             TextPooling.FirstToken => text.select(1, 0).clone(),
             TextPooling.ScoredPosition => At(_model.PeftModule?.ScoredPositions(batch) ?? batch.Positions),
-            TextPooling.Max => (isToken is null ? text : text.MaskedFill(isToken.logical_not(), double.NegativeInfinity)).amax(1),
+            TextPooling.Max => (isToken is null ? text : text.MaskedFill(isToken.logical_not(), Lowest)).amax(1),
             _ when isToken is null => text.mean([1]),
             _ => Mean(isToken.to(text.dtype)),
         };
 
         Tensor At(Tensor positions) => activation.gather(1, positions.view(-1, 1, 1).expand(-1, 1, activation.size(2))).squeeze(1);
 
-        Tensor Mean(Tensor counts) => (text * counts).sum(dim: 1) / counts.sum(dim: 1);
+        // Of a row that is nothing but a prompt there is no token left, and the sum is 0.
+        Tensor Mean(Tensor counts)
+        {
+            Tensor count = counts.sum(dim: 1);
+            return (text * counts).sum(dim: 1) / (UnpooledTokens > 0 ? maximum(count, ones_like(count)) : count);
+        }
     }
 }

@@ -21,8 +21,8 @@ public static class OnnxEmbedder
     /// with segments, <c>token_type_ids</c>, Int64 <c>[batch, sequence]</c>, in; the hidden states of its layer,
     /// <c>[batch, sequence, hidden]</c>, called <c>last_hidden_state</c> for the last layer and <c>token_embeddings</c> for others, and
     /// <c>sentence_embedding</c>, float <c>[batch, size]</c>, out: pooled, through dense layers and normalised as the embedder does it. What a
-    /// tuning method learnt is in the weights or beside them. Template, length and tokenizer are in the file's metadata;
-    /// <c>LoadOnnxEmbedder</c> of the package SkillLoc.Onnx loads it.
+    /// tuning method learnt is in the weights or beside them. Template, prompt, length and tokenizer are in the file's
+    /// metadata; <c>LoadOnnxEmbedder</c> of the package SkillLoc.Onnx loads it.
     /// </summary>
     /// <param name="embedder">The embedder.</param>
     /// <param name="path">The file, which is created or replaced at once.</param>
@@ -36,8 +36,8 @@ public static class OnnxEmbedder
     }
 
     /// <summary>Writes an embedder as a folder of sentence-transformers that runs on ONNX: <c>onnx/model.onnx</c> as <see cref="SaveOnnx"/>
-    /// writes it, <c>config.json</c>, the tokenizer, <c>modules.json</c>, and what says how vectors are pooled, computed and
-    /// normalised.</summary>
+    /// writes it, <c>config.json</c>, the tokenizer, <c>modules.json</c>, what says how vectors are pooled, computed and
+    /// normalised, and the prompts, of which the embedder's is the default.</summary>
     /// <param name="embedder">The embedder: of an encoder's last layer, without template.</param>
     /// <param name="folder">The folder; files of the same names in it are replaced, all at once.</param>
     /// <param name="quantization">The numbers that the model's linear layers compute with.</param>
@@ -109,6 +109,7 @@ public static class OnnxEmbedder
         var description = new OnnxEmbeddingModel
         {
             Template = reader.Template,
+            Prompt = embedder.Prompt,
             MaxLength = reader.MaxLength,
             ScoresLast = model.Config.IsCausal && reader.Template is null,
             Size = embedder.Size,
@@ -122,7 +123,15 @@ public static class OnnxEmbedder
     {
         OnnxModelBuilder graph = layers.Graph;
         string axis = graph.Int64([1]),
-            last = graph.Int64([-1]);
+            last = graph.Int64([-1]),
+            mask = inputs.Mask;
+        if (reader.UnpooledTokens > 0)
+        {
+            string place = graph.Add("CumSum", [mask, graph.Scalar(1)]);
+            string isPooled = graph.Add("Greater", [place, graph.Scalar((long)reader.UnpooledTokens)]);
+            mask = layers.Mul(mask, graph.Add("Cast", [isPooled], ("to", (long)OnnxType.Int64)));
+        }
+
         switch (reader.Pooling)
         {
             case TextPooling.FirstToken:
@@ -136,13 +145,14 @@ public static class OnnxEmbedder
                 );
                 return graph.Add("Squeeze", [layers.At(hidden, places), axis]);
             case TextPooling.Max:
-                string isToken = graph.Add("Cast", [graph.Add("Unsqueeze", [inputs.Mask, last])], ("to", (long)OnnxType.Bool));
-                string read = graph.Add("Where", [isToken, hidden, graph.Scalar(float.NegativeInfinity)]);
+                string isToken = graph.Add("Cast", [graph.Add("Unsqueeze", [mask, last])], ("to", (long)OnnxType.Bool));
+                string read = graph.Add("Where", [isToken, hidden, graph.Scalar(ActivationReader.Lowest)]);
                 return graph.Add("ReduceMax", [read], ("axes", new long[] { 1 }), ("keepdims", 0L));
             default:
-                string counts = graph.Add("Cast", [graph.Add("Unsqueeze", [inputs.Mask, last])], ("to", (long)OnnxType.Float));
-                string sum = graph.Add("ReduceSum", [layers.Mul(hidden, counts), axis], ("keepdims", 0L));
-                return graph.Add("Div", [sum, graph.Add("ReduceSum", [counts, axis], ("keepdims", 0L))]);
+                string counts = graph.Add("Cast", [graph.Add("Unsqueeze", [mask, last])], ("to", (long)OnnxType.Float));
+                string sum = graph.Add("ReduceSum", [layers.Mul(hidden, counts), axis], ("keepdims", 0L)),
+                    count = graph.Add("ReduceSum", [counts, axis], ("keepdims", 0L));
+                return graph.Add("Div", [sum, reader.UnpooledTokens > 0 ? graph.Add("Max", [count, graph.Scalar(1f)]) : count]);
         }
     }
 

@@ -26,8 +26,8 @@ public enum OnnxTokenizer
     /// <summary>
     /// In the graph, by an operator of onnxruntime-extensions, which the program that loads it registers: <c>Text</c>, and
     /// <c>TextPair</c> for pairs, text <c>[1, 1]</c>, in; <c>Score</c>, float <c>[1, labels]</c> (of a regression <c>[1, 1]</c>), and
-    /// <c>PredictedLabel</c>, text <c>[1]</c>, out. One row at a time, which is how ML.NET's OnnxTransformer calls it. For word pieces (BERT)
-    /// and byte-level BPE (RoBERTa).
+    /// <c>PredictedLabel</c>, text <c>[1]</c>, out. One row at a time, which is how ML.NET's OnnxTransformer calls it. For word pieces (BERT),
+    /// byte-level BPE (RoBERTa) and SentencePiece (T5, XLM-RoBERTa, CamemBERT).
     /// </summary>
     Embedded,
 }

@@ -64,7 +64,7 @@ internal sealed class OnnxModelBuilder
     /// <param name="name">The node's name.</param>
     /// <param name="inputs">The names of its inputs.</param>
     /// <param name="outputs">The names of its outputs.</param>
-    /// <param name="attributes">Its attributes, also arrays of <see cref="string"/>.</param>
+    /// <param name="attributes">Its attributes, also arrays of <see cref="string"/> and of bytes, which are a text.</param>
     public void AddForeign(
         string domain,
         string operation,
@@ -340,6 +340,10 @@ internal sealed class OnnxModelBuilder
                     break;
                 case string text:
                     Text(attribute, 4, text);
+                    type = 3;
+                    break;
+                case byte[] bytes:
+                    Bytes(attribute, 4, bytes);
                     type = 3;
                     break;
                 case long[] numbers:

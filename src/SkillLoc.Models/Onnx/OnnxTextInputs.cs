@@ -1,4 +1,6 @@
+using System.Globalization;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 
@@ -14,7 +16,9 @@ internal sealed class OnnxTextInputs
     private readonly ClassifierSettings _settings;
     private readonly PlainWordPieces? _wordPieces;
     private readonly PlainBytePairs? _bytePairs;
+    private readonly PlainUnigrams? _unigrams;
     private readonly RowPart[] _parts;
+    private readonly string? _before;
 
     /// <param name="graph">Where nodes are added.</param>
     /// <param name="settings">The task.</param>
@@ -27,20 +31,40 @@ internal sealed class OnnxTextInputs
         string? problem;
         _wordPieces = tokenizer.WordPieces(out problem);
         _bytePairs = tokenizer.Kind == TokenizerKind.BytePairs ? tokenizer.BytePairs(out problem) : null;
-        if (_wordPieces is null && _bytePairs is null)
+        _unigrams = tokenizer.Kind == TokenizerKind.Unigram ? tokenizer.Unigrams(out problem) : null;
+        if (_wordPieces is null && _bytePairs is null && _unigrams is null)
         {
             throw new NotSupportedException(
-                $"The tokenizer cannot be in the graph: {problem}. Plain ones of BERT's word pieces and of byte-level BPE can; export with "
-                    + $"{nameof(OnnxTokenizer)}.{nameof(OnnxTokenizer.Metadata)}."
+                $"The tokenizer cannot be in the graph: {problem}. Plain ones of BERT's word pieces, of byte-level BPE and of SentencePiece "
+                    + $"can; export with {nameof(OnnxTokenizer)}.{nameof(OnnxTokenizer.Metadata)}."
             );
         }
 
-        _parts = settings.CreateEncoder(tokenizer) switch
+        switch (settings.CreateEncoder(tokenizer))
         {
-            TemplateEncoder template => [.. template.Parts()],
-            SequenceEncoder sequence => [.. sequence.Parts(settings.HasTextPair)],
-            _ => throw new NotSupportedException("A causal model's or a text-to-text model's rows cannot be made in the graph."),
-        };
+            case TemplateEncoder template:
+                _parts = [.. template.Parts()];
+                break;
+            case SequenceEncoder sequence:
+                _parts = [.. sequence.Parts(settings.HasTextPair)];
+                break;
+            case TextToTextEncoder answers:
+                _parts = [.. answers.Parts()];
+                _before =
+                    answers.Before
+                    ?? throw new NotSupportedException(
+                        $"A task with {nameof(TextToTextTask.Lowercase)} changes letters of a text, which the graph cannot."
+                    );
+                break;
+            default:
+                throw new NotSupportedException("A causal model's rows cannot be made in the graph.");
+        }
+
+        if (!_parts.Any(part => part.Ids is { Length: > 0 }))
+        {
+            throw new NotSupportedException("An empty text of a tokenizer without special tokens has no row that the graph could make.");
+        }
+
         if (settings.Truncation != Truncation.Sentences)
         {
             throw new NotSupportedException(
@@ -95,13 +119,27 @@ internal sealed class OnnxTextInputs
     /// <summary>The tokens of each text, cut so that the row is within its limit: the longest shrink together.</summary>
     private string[] Sentences()
     {
-        string first = Tokens("Text", _settings.Template is null ? null : _settings.FirstSentenceLimit);
+        string first = Text("Text");
+        if (_before is not null)
+        {
+            // A text-to-text model reads one text, whatever the row has.
+            string joined = Joined("Text_named", _before, first);
+            if (_settings.HasTextPair)
+            {
+                joined = Joined("Text_both", joined, Joined("TextPair_spaced", TextToTextEncoder.Between, Text("TextPair")), isText: false);
+            }
+
+            return [Cut(Tokens("Text", joined, null), _graph.Int64([Room]))];
+        }
+
+        first = Tokens("Text", Spaced(0, first), _settings.Template is null ? null : _settings.FirstSentenceLimit);
         if (!_settings.HasTextPair)
         {
             return [Cut(first, _graph.Int64([Room]))];
         }
 
-        string second = Tokens("TextPair", _settings.Template is null ? null : _settings.OtherSentenceLimit);
+        int? limit = _settings.Template is null ? null : _settings.OtherSentenceLimit;
+        string second = Tokens("TextPair", Spaced(1, Text("TextPair")), limit);
         (string firstLength, string secondLength) = (_graph.Add("Shape", [first]), _graph.Add("Shape", [second]));
         return [Cut(first, Share(firstLength, secondLength)), Cut(second, Share(secondLength, firstLength))];
 
@@ -116,24 +154,66 @@ internal sealed class OnnxTextInputs
         }
     }
 
-    private string Tokens(string input, int? limit)
+    private string Text(string input)
     {
         _graph.Input(input, OnnxType.Text, "1", "1");
-        string text = _graph.Add("Reshape", [input, _graph.Int64([1])]);
-        string inner = _wordPieces is null ? BytePairs(input, text) : WordPieces(input, text, _wordPieces);
+        return _graph.Add("Reshape", [input, _graph.Int64([1])]);
+    }
+
+    /// <summary>A text with the space that the template puts before it, where the tokenizer tells the difference.</summary>
+    private string Spaced(int index, string text)
+    {
+        bool hasSpace = _parts.Any(part => part.Sentence is { LeadingSpace: true } sentence && sentence.Index == index);
+        return hasSpace && _wordPieces is null ? Joined(index == 0 ? "Text_spaced" : "TextPair_spaced", " ", text) : text;
+    }
+
+    /// <summary>Two texts as one.</summary>
+    /// <param name="output">The name of the result.</param>
+    /// <param name="before">The first: a text, or the name of one.</param>
+    /// <param name="text">The name of the second.</param>
+    /// <param name="isText">Whether the first is a text.</param>
+    private string Joined(string output, string before, string text, bool isText = true)
+    {
+        string first = isText ? _graph.Texts(output + "_before", [before]) : before;
+        _graph.AddForeign(Contrib, "StringConcat", "/" + output, [first, text], [output]);
+        return output;
+    }
+
+    private string Tokens(string input, string text, int? limit)
+    {
+        string inner =
+            _wordPieces is not null ? WordPieces(input, text, _wordPieces)
+            : _bytePairs is not null ? BytePairs(input, text, _bytePairs)
+            : Unigrams(input, text, _unigrams!);
         return limit is { } most ? Cut(inner, _graph.Int64([most])) : inner;
     }
 
-    private string BytePairs(string input, string text)
+    private string Unigrams(string input, string text, PlainUnigrams tokenizer)
     {
-        bool hasSpace = _parts.Any(part => part.Sentence is { LeadingSpace: true } sentence && (sentence.Index == 0) == (input == "Text"));
-        if (hasSpace)
+        int number = 0;
+        foreach (TextReplacement replacement in tokenizer.Replacements)
         {
-            string spaced = input + "_spaced";
-            _graph.AddForeign(Contrib, "StringConcat", "/" + spaced, [_graph.Texts(input + "_space", [" "]), text], [spaced]);
-            text = spaced;
+            string output = string.Create(CultureInfo.InvariantCulture, $"{input}_replaced_{number++}");
+            string[] operands =
+            [
+                text,
+                _graph.Texts(output + "_pattern", [replacement.Pattern]),
+                _graph.Texts(output + "_content", [replacement.Content]),
+            ];
+            _graph.AddForeign(Contrib, "StringRegexReplace", "/" + output, operands, [output], ("global_replace", 1L));
+            text = output;
         }
 
+        // Neither samples, nor tokens around, nor backwards.
+        string no = _graph.Add(input + "_no", OnnxType.Bool, [], sizeof(bool), () => [0]);
+        string[] inputs = [text, _graph.Scalar(0), _graph.Scalar(0f), no, no, no];
+        string[] outputs = [$"{input}_pieces", $"{input}_rows"];
+        _graph.AddForeign(Contrib, "SentencepieceTokenizer", "/" + outputs[0], inputs, outputs, ("model", tokenizer.Model));
+        return _graph.Add("Cast", [outputs[0]], ("to", (long)OnnxType.Int64));
+    }
+
+    private string BytePairs(string input, string text, PlainBytePairs tokenizer)
+    {
         string[] outputs = [$"{input}_ids", $"{input}_mask"];
         _graph.AddForeign(
             Contrib,
@@ -141,8 +221,8 @@ internal sealed class OnnxTextInputs
             "/" + outputs[0],
             [text],
             outputs,
-            ("vocab", _bytePairs!.Vocabulary),
-            ("merges", _bytePairs.Merges),
+            ("vocab", tokenizer.Vocabulary),
+            ("merges", tokenizer.Merges),
             ("padding_length", -1L)
         );
         return _graph.Add("Reshape", [outputs[0], _graph.Int64([-1])]);

@@ -13,6 +13,9 @@ internal sealed record OnnxEmbeddingModel
     /// <summary>The prompt template; null for plain text.</summary>
     public string? Template { get; init; }
 
+    /// <summary>What stands before each row's first text; null for nothing.</summary>
+    public string? Prompt { get; init; }
+
     /// <summary>The most tokens of a row.</summary>
     public required int MaxLength { get; init; }
 

@@ -267,6 +267,17 @@ internal sealed class TextToTextEncoder : ITextEncoder
     /// included. The end token is always kept.</summary>
     public Truncation Truncation { get; init; }
 
+    /// <summary>What stands between the texts of a pair, which are joined.</summary>
+    public const string Between = " ";
+
+    /// <summary>The parts of a row, in order, for who builds rows elsewhere: the joined text behind <see cref="Before"/>, and the end
+    /// token.</summary>
+    public IEnumerable<RowPart> Parts() =>
+        [new(null, new TemplatePiece.Sentence(0, false, FirstLetter.AsIs, false), 0), new([_tokenizer.SepId], null, 0)];
+
+    /// <summary>The text before each row's; null where a row's text is changed, too.</summary>
+    public string? Before => _task.Lowercase ? null : _task.InputOf("");
+
     /// <inheritdoc/>
     /// <remarks>The texts of a pair are joined with a space.</remarks>
     public EncodedText Encode(string text, string? textPair)
@@ -301,7 +312,7 @@ internal sealed class TextToTextEncoder : ITextEncoder
         return row with { Spans = spans[^row.Ids.Length..] };
     }
 
-    private static string Joined(string text, string? textPair) => textPair is null ? text : $"{text} {textPair}";
+    private static string Joined(string text, string? textPair) => textPair is null ? text : text + Between + textPair;
 
     private int[] EncodeInput(string joined) =>
         _tokenizer.EncodeFirst(_task.InputOf(joined), Truncation == Truncation.Head ? int.MaxValue : MaxLength - 1);

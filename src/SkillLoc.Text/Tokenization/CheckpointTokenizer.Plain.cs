@@ -43,4 +43,27 @@ public sealed partial class CheckpointTokenizer
             : null;
         return problem is null ? new(File.ReadAllText(vocabulary), File.ReadAllText(merges)) : null;
     }
+
+    /// <summary>What other programs need to know to do the same as this unigram tokenizer; null where they cannot, with the
+    /// reason.</summary>
+    internal PlainUnigrams? Unigrams(out string? problem)
+    {
+        problem =
+            _unigram is null ? $"it is of the kind {_kind}"
+            : !_added.AreNone ? "it has added tokens that are not special"
+            : null;
+        (byte[]? Rules, IReadOnlyList<TextReplacement> Replacements)? steps =
+            problem is not null ? null
+            : ReferenceEquals(_steps, SerializedSteps.None) ? (null, [])
+            : PlainUnigrams.Of(_steps, out problem);
+        try
+        {
+            return steps is { } found ? new(_unigram!.Write(found.Rules), found.Replacements) : null;
+        }
+        catch (NotSupportedException error)
+        {
+            problem = error.Message;
+            return null;
+        }
+    }
 }

@@ -28,10 +28,12 @@ internal sealed class UnigramTokenizer
         Dictionary<string, int> vocabulary,
         IReadOnlyList<AddedToken> added,
         HashSet<int> special,
-        int[]? bytes
+        int[]? bytes,
+        Func<byte[]?, byte[]> write
     )
     {
         _spell = spell;
+        Write = write;
         Steps = steps;
         Vocabulary = vocabulary;
         Added = added;
@@ -46,6 +48,10 @@ internal sealed class UnigramTokenizer
             _bytes.TryAdd(bytes[value], (byte)value);
         }
     }
+
+    /// <summary>Writes a SentencePiece model with the same ids, given the normalization rules where they are those of <see cref="Steps"/>.
+    /// It throws a <see cref="NotSupportedException"/> where there is none.</summary>
+    public Func<byte[]?, byte[]> Write { get; }
 
     /// <summary>The steps from a text to words.</summary>
     public SerializedSteps Steps { get; }
@@ -117,7 +123,16 @@ internal sealed class UnigramTokenizer
         special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Id));
         CheckBeside(files);
         int[]? bytes = model.FallsBackToBytes ? Bytes(files, vocabulary, TokenizerFiles.SentencePiece) : null;
-        return new((text, ids) => ids.AddRange(model.Encode(text, bytes)), SerializedSteps.None, vocabulary, added, special, bytes);
+        string path = files.PathOf(TokenizerFiles.SentencePiece);
+        return new(
+            (text, ids) => ids.AddRange(model.Encode(text, bytes)),
+            SerializedSteps.None,
+            vocabulary,
+            added,
+            special,
+            bytes,
+            _ => SentencePieceWriter.Renumbered(path, vocabulary, IsExtraId)
+        );
 
         static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
     }
@@ -179,13 +194,15 @@ internal sealed class UnigramTokenizer
             bytes = Bytes(files, pieces, TokenizerFiles.FairseqSentencePiece);
         }
 
+        string path = files.PathOf(TokenizerFiles.FairseqSentencePiece);
         return new(
             (text, result) => result.AddRange(model.Encode(text, bytes).Select(piece => ids[piece])),
             SerializedSteps.None,
             vocabulary,
             added,
             special,
-            bytes?.Select(piece => ids[piece]).ToArray()
+            bytes?.Select(piece => ids[piece]).ToArray(),
+            _ => SentencePieceWriter.Renumbered(path, vocabulary, _ => false)
         );
     }
 
@@ -267,8 +284,48 @@ internal sealed class UnigramTokenizer
             vocabulary,
             added,
             special,
-            bytes
+            bytes,
+            rules => Written(vocabulary, scores, special, unknownId, bytes is not null, rules)
         );
+    }
+
+    /// <summary>The pieces of a <c>tokenizer.json</c> as a SentencePiece model.</summary>
+    private static byte[] Written(
+        Dictionary<string, int> vocabulary,
+        double[] scores,
+        HashSet<int> special,
+        int unknown,
+        bool fallsBackToBytes,
+        byte[]? rules
+    )
+    {
+        if (fallsBackToBytes)
+        {
+            throw new NotSupportedException("its pieces are those of a tokenizer.json and fall back to bytes");
+        }
+
+        var pieces = new (string Text, double Score, SentencePieceModel.PieceType Type)[scores.Length];
+        foreach ((string text, int id) in vocabulary.Where(entry => entry.Value < scores.Length))
+        {
+            // Words begin with the sign of a space and have no other.
+            pieces[id] = (
+                text,
+                scores[id],
+                id == unknown ? SentencePieceModel.PieceType.Unknown
+                : special.Contains(id) || text.LastIndexOf(Space) > 0 ? SentencePieceModel.PieceType.Unused
+                : SentencePieceModel.PieceType.Normal
+            );
+        }
+
+        // What an unknown character costs is found from the worst piece: there of all, in SentencePiece of those that texts may have.
+        double worst = pieces
+            .Where(piece => piece.Type == SentencePieceModel.PieceType.Normal)
+            .Select(piece => piece.Score)
+            .DefaultIfEmpty(double.PositiveInfinity)
+            .Min();
+        return worst <= scores.Min()
+            ? SentencePieceWriter.Of(pieces, rules)
+            : throw new NotSupportedException("its worst piece is one that no text has");
     }
 
     private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary, string file) =>

@@ -23,6 +23,7 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
     /// <param name="input">A view with the text columns; its rows are not read.</param>
     /// <returns>The transformer; the caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text, or the layer is out of range.</exception>
+    /// <exception cref="ArgumentException">The folder has no such prompt.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     public EmbedTextTransformer Fit(IDataView input)
     {
@@ -36,7 +37,8 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
             _options.Template,
             _options.MaxLength,
             _catalog.Device(),
-            _options.IsNormalised
+            _options.IsNormalised,
+            _options.PromptName
         );
         return new(embedder, Columns, _options.OutputColumnName) { Host = host };
     }
@@ -64,6 +66,11 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
 
         /// <summary>A prompt template; null for plain text.</summary>
         public string? Template;
+
+        /// <summary>The prompt that stands before each row's first text, by its name in the folder's
+        /// <c>config_sentence_transformers.json</c>; null (default) takes that file's <c>default_prompt_name</c> where <c>modules.json</c> says
+        /// the pooling, and an empty name none.</summary>
+        public string? PromptName;
 
         /// <summary>The maximum length of a row in tokens, above 0; null (default) as the folder's <c>sentence_bert_config.json</c> says
         /// where its <c>modules.json</c> says the pooling, else 128. At most the model's in any case.</summary>

@@ -103,6 +103,38 @@ public sealed class SentenceModuleTests : IDisposable
         Refused(why);
     }
 
+    [Theory]
+    [InlineData("""[]""", "it should be an object")]
+    [InlineData("""{"prompts": """, "is not valid JSON")]
+    [InlineData("""{"prompts": ["query: "]}""", "prompts is [\"query: \"], and should be an object of names and texts")]
+    [InlineData("""{"prompts": {"query": 1}}""", "prompts.query is 1, and should be a text")]
+    [InlineData("""{"prompts": {"query": null}}""", "prompts.query is null, and should be a text")]
+    [InlineData("""{"prompts": {"query": "a"}, "default_prompt_name": 3}""", "default_prompt_name is 3, and should be a text")]
+    [InlineData("""{"prompts": {"query": "a"}, "default_prompt_name": "b"}""", "default_prompt_name is 'b', and prompts has 'query'")]
+    [InlineData("""{"default_prompt_name": "b"}""", "default_prompt_name is 'b', and prompts has none")]
+    [InlineData("""{"prompts": {"query": "\ud800"}}""", "is not valid JSON")]
+    public void DamagedPromptsAreRefused(string config, string why)
+    {
+        Modules("Transformer:", "Pooling:1_Pooling");
+        Write("1_Pooling/config.json", """{"pooling_mode": "mean"}""");
+        Write("config_sentence_transformers.json", config);
+        string message = Assert.Throws<InvalidDataException>(() => new TextEmbedder(_folder.Path)).Message;
+        Assert.Contains("config_sentence_transformers.json", message, StringComparison.Ordinal);
+        Assert.Contains(why, message, StringComparison.Ordinal);
+
+        // Another pooling than the folder's has no prompts.
+        using var plain = new TextEmbedder(_folder.Path, pooling: TextPooling.Mean);
+        Assert.Null(plain.Prompt);
+    }
+
+    [Fact]
+    public void WhetherPromptsArePooledIsTrueOrFalse()
+    {
+        Modules("Transformer:", "Pooling:1_Pooling");
+        Write("1_Pooling/config.json", """{"pooling_mode": "mean", "include_prompt": "no"}""");
+        Refused("include_prompt is \"no\", and should be true or false");
+    }
+
     private void Refused(string why)
     {
         Exception error = Assert.ThrowsAny<Exception>(() => new TextEmbedder(_folder.Path));
