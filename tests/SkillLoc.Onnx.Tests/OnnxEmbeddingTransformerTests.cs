@@ -172,7 +172,16 @@ public sealed class OnnxEmbeddingTransformerTests : IDisposable
         using var embedder = new TextEmbedder(Oracles.PathOf("tiny-bert"), pooling: TextPooling.Max, isNormalised: true, maxLength: 20);
         embedder.SaveOnnxFolder(folder);
         Assert.Equal(
-            ["1_Pooling", "2_Normalize", "config.json", "modules.json", "onnx", "sentence_bert_config.json", "vocab.txt"],
+            [
+                "1_Pooling",
+                "2_Normalize",
+                "config.json",
+                "config_sentence_transformers.json",
+                "modules.json",
+                "onnx",
+                "sentence_bert_config.json",
+                "vocab.txt",
+            ],
             Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal)
         );
         Models.Checkpoints.OnnxCheckpoint.Import(folder, imported);

@@ -106,6 +106,15 @@ public sealed class PromptTests : IDisposable
         Assert.Equal((Document, Query), (again.Prompt, other.Prompt));
         Close(expected, again.Embed([.. Texts.Select(text => again.Encode(text))]));
 
+        // An embedder without prompts leaves none of another's in its folder.
+        using var plain = new TextEmbedder(Oracles.PathOf("tiny-bert"));
+        plain.SaveOnnxFolder(written);
+        Assert.DoesNotContain(
+            "query",
+            File.ReadAllText(Path.Combine(written, "config_sentence_transformers.json")),
+            StringComparison.Ordinal
+        );
+
         var ml = new MLContext(seed: 1);
         IDataView rows = ml.Data.LoadFromEnumerable(Texts.Select(text => new Row { Text = text }));
         var options = new EmbedTextEstimator.Options { Checkpoint = Folder, PromptName = "document" };

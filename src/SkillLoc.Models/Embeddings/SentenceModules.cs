@@ -206,11 +206,8 @@ internal sealed class SentenceModules : IDisposable
             Add("Normalize", $"{list.Count}_Normalize");
         }
 
-        if (modules?.Prompts.Texts.Count > 0)
-        {
-            WriteJson(Path.Join(folder, SentencePrompts.ConfigFile), modules.Prompts.ToJson(modules.PromptName));
-        }
-
+        // Also without prompts: another embedder's may be there.
+        WriteJson(Path.Join(folder, SentencePrompts.ConfigFile), (modules?.Prompts ?? SentencePrompts.None).ToJson(modules?.PromptName));
         WriteJson(Path.Join(folder, ListFile), list);
         WriteJson(Path.Join(folder, LengthFile), new JsonObject { ["max_seq_length"] = maxLength, ["do_lower_case"] = false });
 

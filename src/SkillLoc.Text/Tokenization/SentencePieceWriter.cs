@@ -47,7 +47,7 @@ internal static class SentencePieceWriter
             }
         }
 
-        Dictionary<int, string> texts = ids.ToDictionary(entry => entry.Value, entry => entry.Key);
+        var texts = ids.ToDictionary(entry => entry.Value, entry => entry.Key);
         byte[] written = Message(output =>
         {
             int next = 0;
