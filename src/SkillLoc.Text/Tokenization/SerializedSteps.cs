@@ -202,7 +202,7 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns an object or array, or null if missing or null.</summary>
     public JsonElement? Find(string setting) =>
-        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined)
+        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind != JsonValueKind.Null
             ? value
             : null;
 
