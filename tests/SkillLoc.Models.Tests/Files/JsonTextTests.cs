@@ -48,7 +48,7 @@ public sealed class JsonTextTests : IDisposable
     [InlineData("{\"numbers\": [{}, null]}", "x, line 1: An element of an array is null. At the property 'numbers'.")]
     [InlineData("{\"the_name\":\n\"\\ud800\"}", "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property 'the_name'.")]
     [InlineData("{\n\"\\uD800\": 1}", "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property '\\uD800'.")]
-    [InlineData("[\"\\uDC00\"]", "x, line 1: Cannot read invalid UTF-16 JSON text as string. Invalid surrogate value: '")]
+    [InlineData("[\"\\uDC00\"]", "x, line 1: Cannot read invalid UTF-16 JSON text as string.")]
     [InlineData("{\"colour\":\n\"blue\"}", "x, line 2, at $.colour: \"blue\" was found; expected one of light_blue, dark_red.")]
     [InlineData("{\"colour\": 1}", "x, line 1, at $.colour: A Number was found; expected one of light_blue, dark_red.")]
     [InlineData("{\"refused\": \"a\"}", "x: no refused")]
