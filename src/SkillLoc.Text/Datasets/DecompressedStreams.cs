@@ -101,8 +101,8 @@ internal sealed class GzipText : ForwardStream
         base.Dispose(disposing);
     }
 
-    // What comes after the file's last byte was taken, without the end that was added. It is short: what a small buffer had no place for, or,
-    // where the file was cut off, what the decoder makes of some forty bytes.
+    // What comes after the file's last byte was taken, without the end that was added. It is short: what a small buffer had no place for,
+    // or, where the file was cut off, what the decoder makes of some forty bytes.
     private MemoryStream Rest(ReadOnlySpan<byte> first)
     {
         var rest = new MemoryStream();

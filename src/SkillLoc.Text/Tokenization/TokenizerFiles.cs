@@ -410,12 +410,10 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) =>
         new($"{PathOf(name)}: {problem}.", inner);
 
-    private Dictionary<string, int> SerializedVocabulary(JsonElement root)
-    {
-        return Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Object }
+    private Dictionary<string, int> SerializedVocabulary(JsonElement root) =>
+        Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Object }
             ? Values(Serialized).Vocabulary(_serialized!.Vocabulary.Span, LargestId)
             : throw Malformed(Serialized, "its model has no 'vocab'");
-    }
 
     private List<string> SerializedMerges() =>
         Find(_serialized!.Document.RootElement, "model", "merges") is { ValueKind: JsonValueKind.Array }

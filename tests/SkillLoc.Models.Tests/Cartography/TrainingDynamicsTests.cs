@@ -38,7 +38,10 @@ public sealed class TrainingDynamicsTests : IDisposable
     [Fact]
     public void WhatThePaperWritesBesideIsPassedOver()
     {
-        File.WriteAllText(_file, """{"10": {"loss": [[1]], "acc": [1], "text": "a", "confidence": [0.5]}, "0": {"confidence": [1], "acc": [0]}}""");
+        File.WriteAllText(
+            _file,
+            """{"10": {"loss": [[1]], "acc": [1], "text": "a", "confidence": [0.5]}, "0": {"confidence": [1], "acc": [0]}}"""
+        );
         Assert.Equal([new(0, 1, 0, 0, 0), new(10, 0.5, 0, 1, 0)], TrainingDynamics.Load(_file).Map());
     }
 

@@ -83,7 +83,12 @@ public sealed class ConfigReasonTests
             Assert.Equal(message, Assert.Throws<InvalidDataException>(read).Message);
         }
 
-        json.SharedNames = new Dictionary<string, string> { ["own"] = "one", ["zero"] = "none", ["half"] = "other" };
+        json.SharedNames = new Dictionary<string, string>
+        {
+            ["own"] = "one",
+            ["zero"] = "none",
+            ["half"] = "other",
+        };
         Assert.Equal((1, 0), (json.Integer("own"), json.Integer("zero")));
     }
 
@@ -124,7 +129,10 @@ public sealed class ConfigReasonTests
 
     [Theory]
     [InlineData("[\"a\"]", "x: id2label is [\"a\"]; expected an object from \"0\", \"1\", ... to the labels.")]
-    [InlineData("""{"0": "a", "1": null}""", "x: id2label is {\"0\":\"a\",\"1\":null}; expected an object from \"0\", \"1\", ... to the labels.")]
+    [InlineData(
+        """{"0": "a", "1": null}""",
+        "x: id2label is {\"0\":\"a\",\"1\":null}; expected an object from \"0\", \"1\", ... to the labels."
+    )]
     [InlineData("""{"0": ["a"]}""", "x: id2label is {\"0\":[\"a\"]}; expected an object from \"0\", \"1\", ... to the labels.")]
     [InlineData("""{"1": "a"}""", "x: id2label is {\"1\":\"a\"}; expected an object from \"0\", \"1\", ... to the labels.")]
     [InlineData("""{"0": "a", "1": 2, "2": true}""", "a 2 true")]
@@ -171,7 +179,9 @@ public sealed class ConfigReasonTests
         {
             Assert.Equal(
                 $"x: intermediate_sizes is {JsonNode.Parse(wrong)!.ToJsonString()}; expected a number above 0 for each of the 2 layers.",
-                Assert.Throws<InvalidDataException>(() => ModelConfig.Parse("{" + Bert + $", \"intermediate_sizes\": {wrong}}}", "x")).Message
+                Assert
+                    .Throws<InvalidDataException>(() => ModelConfig.Parse("{" + Bert + $", \"intermediate_sizes\": {wrong}}}", "x"))
+                    .Message
             );
         }
     }
@@ -190,7 +200,11 @@ public sealed class ConfigReasonTests
         );
         Assert.Equal(
             "config.json: n_embd is 8; expected a multiple of the 3 attention heads.",
-            Assert.Throws<InvalidDataException>(() => ModelConfig.Parse("{" + Gpt2.Replace("\"n_head\": 2", "\"n_head\": 3", StringComparison.Ordinal) + "}")).Message
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    ModelConfig.Parse("{" + Gpt2.Replace("\"n_head\": 2", "\"n_head\": 3", StringComparison.Ordinal) + "}")
+                )
+                .Message
         );
         Assert.StartsWith(
             "x: Unable to translate Unicode character",

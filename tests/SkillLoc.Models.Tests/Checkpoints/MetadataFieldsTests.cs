@@ -123,5 +123,11 @@ public sealed class MetadataFieldsTests : IDisposable
         Assert.StartsWith("my file: tensor 'nan' has 1 values that are NaN or infinite", Refused(() => _fields.Floats("nan")));
     }
 
-    private static string Refused<T>(Func<T> read) => Assert.Throws<InvalidDataException>(() => { _ = read(); }).Message;
+    private static string Refused<T>(Func<T> read) =>
+        Assert
+            .Throws<InvalidDataException>(() =>
+            {
+                _ = read();
+            })
+            .Message;
 }

@@ -77,7 +77,10 @@ public sealed class PickleReaderTests
     [Theory]
     [InlineData("\u0080\u0006N.", "the pickle has protocol 6; up to 5 is known")]
     [InlineData("\u0095\u0003\u0000\u0000\u0000\u0000\u0000\u0000\u0000N.", "the pickle has a frame of 3 bytes at byte 0 and ends before")]
-    [InlineData("N\u0095\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff.", "a frame of 18446744073709551615 bytes at byte 1 and ends before")]
+    [InlineData(
+        "N\u0095\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff.",
+        "a frame of 18446744073709551615 bytes at byte 1 and ends before"
+    )]
     [InlineData("N.x", "1 bytes follow the pickle, which ends at byte 2")]
     [InlineData("", "the pickle ends at byte 0, in the middle of something; it is truncated")]
     [InlineData("M\u0001", "the pickle ends at byte 2, in the middle of something; it is truncated")]
@@ -177,7 +180,11 @@ public sealed class PickleReaderTests
         byte[] bytes = Encoding.Latin1.GetBytes(pickle);
         string message = Assert.Throws<InvalidDataException>(() => PickleReader.Read(bytes, bytes.Length, [])).Message;
         Assert.Contains(reason, message, StringComparison.Ordinal);
-        Assert.StartsWith(reason.StartsWith("1 bytes", StringComparison.Ordinal) ? reason : "the pickle ", message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            reason.StartsWith("1 bytes", StringComparison.Ordinal) ? reason : "the pickle ",
+            message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -235,7 +242,10 @@ public sealed class PickleReaderTests
             else
             {
                 Assert.StartsWith(
-                    string.Create(CultureInfo.InvariantCulture, $"the pickle of {pickle.Length} bytes builds up more than a state dict does"),
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"the pickle of {pickle.Length} bytes builds up more than a state dict does"
+                    ),
                     message,
                     StringComparison.Ordinal
                 );
@@ -261,9 +271,8 @@ public sealed class PickleReaderTests
             PickledDictionary dictionary =>
                 $"{{{string.Join(", ", dictionary.Items.Select(item => $"{Show(item.Key)}: {Show(item.Value)}"))}}}",
             PickledStorage storage => $"{storage.Key}: {storage.Dtype} * {storage.Elements}",
-            PickledTensor tensor =>
-                $"{Show(tensor.Storage)} at {tensor.Offset}, [{string.Join(", ", tensor.Shape)}] by "
-                    + (strides is null ? $"[{string.Join(", ", tensor.Stride)}]" : $"[{tensor.Stride.Length} times {tensor.Stride[^1]}]"),
+            PickledTensor tensor => $"{Show(tensor.Storage)} at {tensor.Offset}, [{string.Join(", ", tensor.Shape)}] by "
+                + (strides is null ? $"[{string.Join(", ", tensor.Stride)}]" : $"[{tensor.Stride.Length} times {tensor.Stride[^1]}]"),
             _ when ReferenceEquals(value, PickleReader.LegacyMagic) => "the mark",
             torch.ScalarType or bool or long => $"{value}",
             double number => number.ToString(CultureInfo.InvariantCulture),

@@ -71,7 +71,11 @@ public sealed class StoredZipTests : IDisposable
     [InlineData(List + 20, "04", "its entry 'a' takes 4 bytes for 3")]
     [InlineData(List + 24, "04", "its entry 'a' takes 3 bytes for 4")]
     [InlineData(List + 24, "FFFFFFFF", "its entry 'a' lacks its sizes")]
-    [InlineData(List + 42, "01", "its entry 'a' begins at byte 1, and what is before it ends at 0; there must be neither gaps nor overlaps")]
+    [InlineData(
+        List + 42,
+        "01",
+        "its entry 'a' begins at byte 1, and what is before it ends at 0; there must be neither gaps nor overlaps"
+    )]
     [InlineData(ListB + 42, "23", "its entry 'a' of 3 bytes ends elsewhere than its directory says")]
     [InlineData(ListB + 42, "21", "its entry 'a' of 3 bytes ends elsewhere than its directory says")]
     [InlineData(ListB + 42, "1D", "its entry 'a' is cut off")]
@@ -119,11 +123,7 @@ public sealed class StoredZipTests : IDisposable
     {
         // In the directory and where the entry stands.
         byte[] bytes = Convert.FromHexString(extra);
-        Part[] parts =
-        [
-            new("a", "abc"u8.ToArray()) { Extra = bytes },
-            new("a", "abc"u8.ToArray()) { LocalExtra = bytes },
-        ];
+        Part[] parts = [new("a", "abc"u8.ToArray()) { Extra = bytes }, new("a", "abc"u8.ToArray()) { LocalExtra = bytes }];
         foreach (Part part in parts)
         {
             if (reason is null)
@@ -377,14 +377,7 @@ public sealed class StoredZipTests : IDisposable
             zip.Add(
                 part.Name,
                 part.Content,
-                entry =>
-                    entry with
-                    {
-                        Flags = part.Flags,
-                        Extra = part.Extra,
-                        LocalExtra = part.LocalExtra,
-                        Descriptor = part.Descriptor,
-                    }
+                entry => entry with { Flags = part.Flags, Extra = part.Extra, LocalExtra = part.LocalExtra, Descriptor = part.Descriptor }
             );
         }
 
@@ -408,9 +401,7 @@ public sealed class StoredZipTests : IDisposable
         [
             .. StoredZip
                 .Read(file)
-                .Select(each =>
-                    $"{each.Key} {each.Value.Start} {each.Value.Length} {Encoding.Latin1.GetString(each.Value.ReadAll(file))}"
-                ),
+                .Select(each => $"{each.Key} {each.Value.Start} {each.Value.Length} {Encoding.Latin1.GetString(each.Value.ReadAll(file))}"),
         ];
     }
 

@@ -107,7 +107,11 @@ public sealed class TensorStoreTests : IDisposable
         {
             SafetensorsWriter.Write(
                 path,
-                [("fine", torch.tensor(new[] { 1f })), ("ints", torch.tensor(new[] { 7L })), ("odd", torch.tensor([1f, float.NaN, float.PositiveInfinity]))]
+                [
+                    ("fine", torch.tensor(new[] { 1f })),
+                    ("ints", torch.tensor(new[] { 7L })),
+                    ("odd", torch.tensor([1f, float.NaN, float.PositiveInfinity])),
+                ]
             );
         }
 

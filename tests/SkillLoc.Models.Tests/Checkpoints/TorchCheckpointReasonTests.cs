@@ -38,12 +38,7 @@ public sealed class TorchCheckpointReasonTests : IDisposable
     [InlineData("a/xdata.pkl", "a/data/0", null, "the zip has no data.pkl; expected what torch.save writes for a state dict")]
     [InlineData("a/data.pkl", "a/data/0", "a/b/data.pkl", "the zip has several data.pkl; expected what torch.save writes for a state dict")]
     [InlineData("a/data.pkl", "a/data/0", "data.pkl", "the zip has several data.pkl; expected what torch.save writes for a state dict")]
-    [InlineData(
-        "a/data.pkl",
-        "a/data/0",
-        "a/constants.pkl",
-        "the zip is a TorchScript program, or has entries outside of one folder"
-    )]
+    [InlineData("a/data.pkl", "a/data/0", "a/constants.pkl", "the zip is a TorchScript program, or has entries outside of one folder")]
     [InlineData("a/data.pkl", "a/data/0", "b/c", "the zip is a TorchScript program, or has entries outside of one folder")]
     [InlineData("a/data.pkl", "data/0", null, "the zip is a TorchScript program, or has entries outside of one folder")]
     [InlineData("a/data.pkl", "a/data/1", null, "the values of tensor 'w' (data/0) are missing")]
@@ -138,7 +133,14 @@ public sealed class TorchCheckpointReasonTests : IDisposable
     [Theory]
     [InlineData(Magic, Version, Machine, Key0, Count4 + Values, null)]
     [InlineData("\u0080\u0002N.", Version, Machine, Key0, Count4 + Values, "it begins as a pickle, and not as torch.save begins one")]
-    [InlineData(Magic, "\u0080\u0002M\u00ea\u0003.", Machine, Key0, Count4 + Values, "it begins as a pickle, and not as torch.save begins one")]
+    [InlineData(
+        Magic,
+        "\u0080\u0002M\u00ea\u0003.",
+        Machine,
+        Key0,
+        Count4 + Values,
+        "it begins as a pickle, and not as torch.save begins one"
+    )]
     [InlineData(Magic, "\u0080\u0002N.", Machine, Key0, Count4 + Values, "it begins as a pickle, and not as torch.save begins one")]
     [InlineData(Magic, "\u0080\u0002U\u0001a.", Machine, Key0, Count4 + Values, "it begins as a pickle, and not as torch.save begins one")]
     [InlineData(Magic, Version, "\u0080\u0002N.", Key0, Count4 + Values, "it does not say that its byte order is little")]
@@ -204,7 +206,9 @@ public sealed class TorchCheckpointReasonTests : IDisposable
     {
         const string Numbers = "\u0002\0\0\0\0\0\0\0\u0007\0\0\0\u0008\0\0\0",
             Both = "\u0080\u0002](U\u00011U\u00010e.";
-        string ints = View("K\u0002").Replace("Float", "Int", StringComparison.Ordinal).Replace("U\u00010", "U\u00011", StringComparison.Ordinal);
+        string ints = View("K\u0002")
+            .Replace("Float", "Int", StringComparison.Ordinal)
+            .Replace("U\u00010", "U\u00011", StringComparison.Ordinal);
         string start = Magic + Version + Machine;
         File.WriteAllBytes(Path, Bytes($"{start}}}(U\u0001v{ints}U\u0001w{View()}u.{Both}{Numbers}{Count4}{Values}"));
         Assert.Equal("v=7,8 w=1,2", Read());
@@ -283,10 +287,7 @@ public sealed class TorchCheckpointReasonTests : IDisposable
             Assert.Equal(values, tensor.data<double>().ToArray());
         }
 
-        Assert.Equal(
-            $"{Path} has no tensor 'x' among its 2.",
-            Assert.Throws<KeyNotFoundException>(() => file.Read("x")).Message
-        );
+        Assert.Equal($"{Path} has no tensor 'x' among its 2.", Assert.Throws<KeyNotFoundException>(() => file.Read("x")).Message);
         Assert.Throws<ArgumentNullException>(() => file.Read(null!));
         Assert.Throws<ArgumentException>(() => TorchCheckpointFile.Open(""));
     }

@@ -60,13 +60,21 @@ public sealed class ParquetLabelTests : IDisposable
 
     [Theory]
     [InlineData("""{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", null]}}}}""", "A name is null.")]
-    [InlineData("""{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", 1]}}}}""", "The requested operation requires an element of type 'String'")]
-    [InlineData("""{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", "no"]}}}}""", "Names of label occur twice: no, no.")]
+    [InlineData(
+        """{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", 1]}}}}""",
+        "The requested operation requires an element of type 'String'"
+    )]
+    [InlineData(
+        """{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", "no"]}}}}""",
+        "Names of label occur twice: no, no."
+    )]
     [InlineData("{", "Expected depth to be zero")]
     public async Task NamesAreTextsThatDiffer(string metadata, string reason)
     {
         await Write(1L, metadata);
-        string message = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file.parquet"), Format).Count()).Message;
+        string message = Assert
+            .Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file.parquet"), Format).Count())
+            .Message;
         Assert.StartsWith(
             $"{_folder.PathOf("file.parquet")}: the metadata 'huggingface' do not name the classes of 'label' as they should: {reason}",
             message,

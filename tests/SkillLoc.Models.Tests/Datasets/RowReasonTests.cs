@@ -22,7 +22,10 @@ public sealed class RowReasonTests : IDisposable
         Assert.Equal(None, Wrong(() => TaskFileReader.Read([], new())));
         Assert.Equal(None, Wrong(() => TaskFileReader.Read(["a", ""], new())));
         var lines = new TaskFileFormat { Layout = TaskFileLayout.Lines };
-        Assert.Equal("One file of labels belongs to one file of texts. (Parameter 'paths')", Wrong(() => TaskFileReader.Read(["a", "b"], lines, "c")));
+        Assert.Equal(
+            "One file of labels belongs to one file of texts. (Parameter 'paths')",
+            Wrong(() => TaskFileReader.Read(["a", "b"], lines, "c"))
+        );
         Assert.Equal("The layout Lines needs a file of labels. (Parameter 'labelsPath')", Wrong(() => TaskFileReader.Read(["a"], lines)));
         Assert.Equal(
             "The layout Tabs has its labels in the file itself. (Parameter 'labelsPath')",
@@ -82,14 +85,24 @@ public sealed class RowReasonTests : IDisposable
     [InlineData(TaskFileLayout.Tabs, "\0", null, "The Separator '\0' is not one ASCII character other than a line break.")]
     [InlineData(TaskFileLayout.Tabs, "\r", null, "The Separator '\r' is not one ASCII character other than a line break.")]
     [InlineData(TaskFileLayout.Tabs, "\n", null, "The Separator '\n' is not one ASCII character other than a line break.")]
-    [InlineData(TaskFileLayout.Csv, null, "''", "The Quote '''' is not one ASCII character other than a line break; an empty one says that")]
+    [InlineData(
+        TaskFileLayout.Csv,
+        null,
+        "''",
+        "The Quote '''' is not one ASCII character other than a line break; an empty one says that"
+    )]
     [InlineData(TaskFileLayout.Csv, "\"", null, "The Separator and the Quote are both '\"'.")]
     [InlineData(TaskFileLayout.Tabs, "'", "'", "The Separator and the Quote are both '''.")]
     [InlineData(TaskFileLayout.Tabs, "\u0001", "\u007f", null)]
     [InlineData(TaskFileLayout.Csv, "\t", "", null)]
     public void SeparatorsAreCharacters(TaskFileLayout layout, string? separator, string? quote, string? reason)
     {
-        TaskFileFormat format = Format(layout, layout == TaskFileLayout.JsonLines ? "t" : null, null, layout == TaskFileLayout.JsonLines ? "l" : null) with
+        TaskFileFormat format = Format(
+            layout,
+            layout == TaskFileLayout.JsonLines ? "t" : null,
+            null,
+            layout == TaskFileLayout.JsonLines ? "l" : null
+        ) with
         {
             Separator = separator,
             Quote = quote,
@@ -133,7 +146,10 @@ public sealed class RowReasonTests : IDisposable
             Refused([File], new() { ScoreRange = new ScoreRange(0, 2.5f) })
         );
         System.IO.File.WriteAllText(File, "x\t0\ny\t1\n");
-        Assert.Equal($"{File}, line 1: the label 'no' is unknown; known are yes.", Refused([File], new() { LabelMap = map, Labels = ["yes"] }));
+        Assert.Equal(
+            $"{File}, line 1: the label 'no' is unknown; known are yes.",
+            Refused([File], new() { LabelMap = map, Labels = ["yes"] })
+        );
         Assert.Equal(["0", "1"], TaskFileReader.Read(File, new() { ScoreRange = new ScoreRange(0, 1) }).Select(row => row.Label));
         Assert.Equal(
             $"{File}, line 2: a score from 0 to 0.5 was expected and '1' found.",
@@ -145,7 +161,14 @@ public sealed class RowReasonTests : IDisposable
     public void RowsAreWrittenWithFewQuotes()
     {
         using var stream = new MemoryStream();
-        CsvRows.Write(stream, [["a", "b c", "d,e"], ["f\"g", "", "h\ni"], [""]]);
+        CsvRows.Write(
+            stream,
+            [
+                ["a", "b c", "d,e"],
+                ["f\"g", "", "h\ni"],
+                [""],
+            ]
+        );
         Assert.Equal("a,b c,\"d,e\"\n\"f\"\"g\",,\"h\ni\"\n\n", Encoding.UTF8.GetString(stream.ToArray()));
         Assert.True(stream.CanRead);
     }
@@ -186,13 +209,17 @@ public sealed class RowReasonTests : IDisposable
             Assert.False(file.CanRead);
             for (int cut = 20; cut < compressed.Length; cut += compressed.Length / 5)
             {
-                using Stream half = isGzip ? new GzipText(new MemoryStream(compressed[..cut])) : new BrotliText(new MemoryStream(compressed[..cut]));
+                using Stream half = isGzip
+                    ? new GzipText(new MemoryStream(compressed[..cut]))
+                    : new BrotliText(new MemoryStream(compressed[..cut]));
                 Assert.Contains(
                     "cut off",
-                    Assert.Throws<InvalidDataException>(() =>
-                    {
-                        while (half.Read(piece) > 0) { }
-                    }).Message,
+                    Assert
+                        .Throws<InvalidDataException>(() =>
+                        {
+                            while (half.Read(piece) > 0) { }
+                        })
+                        .Message,
                     StringComparison.Ordinal
                 );
             }
@@ -204,13 +231,20 @@ public sealed class RowReasonTests : IDisposable
         {
             Layout = layout,
             Text = text is null ? 0 : text,
-            TextPair = pair is null ? (FileColumn?)null
+            TextPair =
+                pair is null ? (FileColumn?)null
                 : pair == "1" ? 1
                 : (FileColumn)pair,
             Label = label is null ? ^1 : label,
         };
 
-    private static string Wrong(Func<object> read) => Assert.Throws<ArgumentException>(() => { _ = read(); }).Message;
+    private static string Wrong(Func<object> read) =>
+        Assert
+            .Throws<ArgumentException>(() =>
+            {
+                _ = read();
+            })
+            .Message;
 
     private static string Refused(string[] paths, TaskFileFormat format) =>
         Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(paths, format).Count()).Message;

@@ -103,9 +103,7 @@ public sealed class StrictTextTests : IDisposable
     public void AByteThatIsNoTextIsNamed(string bytes, string encoding, string reason, int line)
     {
         System.IO.File.WriteAllBytes(File, Convert.FromHexString(bytes));
-        string message = Assert
-            .Throws<InvalidDataException>(() => StrictText.Lines(File, Encoding.GetEncoding(encoding)).Count())
-            .Message;
+        string message = Assert.Throws<InvalidDataException>(() => StrictText.Lines(File, Encoding.GetEncoding(encoding)).Count()).Message;
         Assert.Equal($"{File}, line {line}: {(reason.StartsWith("begins", StringComparison.Ordinal) ? "the file " : "")}{reason}", message);
     }
 

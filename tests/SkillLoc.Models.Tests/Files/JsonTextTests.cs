@@ -23,7 +23,10 @@ public sealed class JsonTextTests : IDisposable
         Assert.Equal(Colour.DarkRed, JsonText.Read<Settings>("{\"colour\": \"dark_red\"}", "x").Colour);
         Assert.Equal(
             "{\"colour\":\"dark_red\"}",
-            JsonSerializer.Serialize(new { colour = (Colour?)Colour.DarkRed }, new JsonSerializerOptions { Converters = { new NameConverter<Colour>() } })
+            JsonSerializer.Serialize(
+                new { colour = (Colour?)Colour.DarkRed },
+                new JsonSerializerOptions { Converters = { new NameConverter<Colour>() } }
+            )
         );
         // SkillLoc's own files.
         Assert.Equal(
@@ -35,7 +38,10 @@ public sealed class JsonTextTests : IDisposable
 
     [Theory]
     [InlineData("null", "x holds null.")]
-    [InlineData("", "x, line 1: The input does not contain any JSON tokens. Expected the input to start with a valid JSON token, when isFinalBlock is true.")]
+    [InlineData(
+        "",
+        "x, line 1: The input does not contain any JSON tokens. Expected the input to start with a valid JSON token, when isFinalBlock is true."
+    )]
     [InlineData("{\n\"the_name\": \"a\"\n", "x, line 3: Expected depth to be zero at the end of the JSON payload.")]
     [InlineData("{\n\"the_name\": 1}", "x, line 2, at $.the_name: The JSON value could not be converted to System.String.")]
     [InlineData("{\n\n\"the_name\": null}", "x, line 3, at $.the_name: The property or field 'the_name' on type")]
@@ -46,8 +52,14 @@ public sealed class JsonTextTests : IDisposable
     [InlineData("[\nnull]", "x, line 2: An element of an array is null.")]
     [InlineData("{\"numbers\": [[], {\"a\": [\n{}, null]}]}", "x, line 2: An element of an array is null. At the property 'a'.")]
     [InlineData("{\"numbers\": [{}, null]}", "x, line 1: An element of an array is null. At the property 'numbers'.")]
-    [InlineData("{\"the_name\":\n\"\\ud800\"}", "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property 'the_name'.")]
-    [InlineData("{\n\"\\uD800\": 1}", "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property '\\uD800'.")]
+    [InlineData(
+        "{\"the_name\":\n\"\\ud800\"}",
+        "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property 'the_name'."
+    )]
+    [InlineData(
+        "{\n\"\\uD800\": 1}",
+        "x, line 2: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate. At the property '\\uD800'."
+    )]
     [InlineData("[\"\\uDC00\"]", "x, line 1: Cannot read invalid UTF-16 JSON text as string.")]
     [InlineData("{\"colour\":\n\"blue\"}", "x, line 2, at $.colour: \"blue\" was found; expected one of light_blue, dark_red.")]
     [InlineData("{\"colour\": 1}", "x, line 1, at $.colour: A Number was found; expected one of light_blue, dark_red.")]
@@ -124,7 +136,11 @@ public sealed class JsonTextTests : IDisposable
         Assert.StartsWith(expected, Assert.ThrowsAny<JsonException>(() => JsonText.ParseObject(json)).Message, StringComparison.Ordinal);
         if (!expected.StartsWith("Duplicate", StringComparison.Ordinal))
         {
-            Assert.StartsWith(expected, Assert.ThrowsAny<JsonException>(() => JsonText.CheckUnicode(json)).Message, StringComparison.Ordinal);
+            Assert.StartsWith(
+                expected,
+                Assert.ThrowsAny<JsonException>(() => JsonText.CheckUnicode(json)).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 

@@ -86,6 +86,10 @@ public sealed class PromptTaskReasonTests
         Assert.Equal((PromptMetric.Correlation, true), (task.Metric, task.IsRegression));
         Assert.Equal([" a", " b"], task.Autoregressive!.Options);
         Assert.Same(PromptTasks.Find("MRPC"), PromptTasks.Find("mrpc"));
-        Assert.StartsWith("There is no task 'x'. Known are cola", Assert.Throws<ArgumentException>(() => PromptTasks.Find("x")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "There is no task 'x'. Known are cola",
+            Assert.Throws<ArgumentException>(() => PromptTasks.Find("x")).Message,
+            StringComparison.Ordinal
+        );
     }
 }

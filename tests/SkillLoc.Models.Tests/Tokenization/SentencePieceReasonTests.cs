@@ -60,7 +60,10 @@ public sealed class SentencePieceReasonTests
         byte[] model = Pieces("<unk>?", new string('b', length));
         if (isRefused)
         {
-            Assert.Equal("x is malformed: piece 1 is longer than 1024 bytes.", Assert.Throws<InvalidDataException>(() => Model(model)).Message);
+            Assert.Equal(
+                "x is malformed: piece 1 is longer than 1024 bytes.",
+                Assert.Throws<InvalidDataException>(() => Model(model)).Message
+            );
         }
         else
         {
@@ -133,7 +136,12 @@ public sealed class SentencePieceReasonTests
     [Theory]
     [InlineData("xlm-roberta", "<unk>? <s>! </s>! a b", "<s> <pad> </s> <unk> a b <mask>", null)]
     [InlineData("camembert", "<unk>? a b", "<s>NOTUSED <pad> </s>NOTUSED <unk> <unk>NOTUSED a b <mask>", null)]
-    [InlineData("xlm-roberta", "<unk>? <s>! a </s>! b", "", "its piece 2 is 'a'; the model should begin with '<unk>', '<s>' and '</s>', each once")]
+    [InlineData(
+        "xlm-roberta",
+        "<unk>? <s>! a </s>! b",
+        "",
+        "its piece 2 is 'a'; the model should begin with '<unk>', '<s>' and '</s>', each once"
+    )]
     [InlineData("xlm-roberta", "<unk>? <s>! </s>! <pad>", "", "its piece 3 is '<pad>'; the model should begin with")]
     [InlineData("xlm-roberta", "<s>! <unk>? </s>! a", "", "its piece 0 is '<s>'; the model should begin with")]
     [InlineData("xlm-roberta", "<unk> <s>! </s>! a?", "", "its piece 0 is '<unk>'; the model should begin with")]
@@ -196,8 +204,14 @@ public sealed class SentencePieceReasonTests
 
     [Theory]
     [InlineData("""{"model": {"type": "WordPiece"}}""", " holds another kind of model, and spiece.model beside it has not")]
-    [InlineData("""{"model": {"type": "Unigram"}, "pre_tokenizer": {"type": "Digits"}}""", " has the step 'Digits', and spiece.model beside it")]
-    [InlineData("""{"model": {"type": "Unigram"}, "normalizer": {"type": "NFC"}}""", " has the step 'NFC', and spiece.model beside it has not")]
+    [InlineData(
+        """{"model": {"type": "Unigram"}, "pre_tokenizer": {"type": "Digits"}}""",
+        " has the step 'Digits', and spiece.model beside it"
+    )]
+    [InlineData(
+        """{"model": {"type": "Unigram"}, "normalizer": {"type": "NFC"}}""",
+        " has the step 'NFC', and spiece.model beside it has not"
+    )]
     [InlineData("""{"model": {"type": "Unigram"}, "normalizer": {"type": "NFKC"}, "pre_tokenizer": {"type": "WhitespaceSplit"}}""", null)]
     public void WhatLiesBesideAPieceModelIsNoMore(string serialized, string? reason)
     {
@@ -247,7 +261,10 @@ public sealed class SentencePieceReasonTests
                     int type = piece.Length > 1 ? 2 + "?!*#".IndexOf(piece[^1], StringComparison.Ordinal) : 1;
                     byte[] score = new byte[4];
                     BinaryPrimitives.WriteSingleLittleEndian(score, -1 - id);
-                    return Field(1, [.. Field(1, Encoding.UTF8.GetBytes(type > 1 ? piece[..^1] : piece)), 0x15, .. score, 0x18, (byte)type]);
+                    return Field(
+                        1,
+                        [.. Field(1, Encoding.UTF8.GetBytes(type > 1 ? piece[..^1] : piece)), 0x15, .. score, 0x18, (byte)type]
+                    );
                 }
             ),
         ];

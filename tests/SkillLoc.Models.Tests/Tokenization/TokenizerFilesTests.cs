@@ -85,7 +85,10 @@ public sealed class TokenizerFilesTests
     [InlineData("""{"a": -1}""", "token 'a' has the id -1; ids are integers from 0 on, and no vocabulary is so large")]
     [InlineData("""{"a": "0"}""", "token 'a' has the id \"0\"; ids are integers from 0 on, and no vocabulary is so large")]
     [InlineData("""{"a": 1.5}""", "token 'a' has the id 1.5; ids are integers from 0 on, and no vocabulary is so large")]
-    [InlineData("""{"a": [1, {"b": 2}]}""", "token 'a' has the id [1, {\"b\": 2}]; ids are integers from 0 on, and no vocabulary is so large")]
+    [InlineData(
+        """{"a": [1, {"b": 2}]}""",
+        "token 'a' has the id [1, {\"b\": 2}]; ids are integers from 0 on, and no vocabulary is so large"
+    )]
     [InlineData("""{"a": 0, "b": 1, "a": 2}""", "token 'a' occurs twice")]
     [InlineData("""{"a": 9, "b": 7, "c": 9}""", "tokens 'a' and 'c' both have the id 9")]
     public void AVocabularyHasIds(string json, string expected)
@@ -102,7 +105,9 @@ public sealed class TokenizerFilesTests
     [Fact]
     public void LongValuesAreShownInPart()
     {
-        string message = Assert.Throws<InvalidDataException>(() => Files(("vocab.json", $$"""{"a": "{{new string('b', 300)}}"}""")).ReadVocabulary()).Message;
+        string message = Assert
+            .Throws<InvalidDataException>(() => Files(("vocab.json", $$"""{"a": "{{new string('b', 300)}}"}""")).ReadVocabulary())
+            .Message;
         Assert.Contains($"the id \"{new string('b', 199)}; ids are", message, StringComparison.Ordinal);
     }
 
@@ -187,7 +192,11 @@ public sealed class TokenizerFilesTests
     {
         string line = new('a', 1 << 16);
         Assert.Equal([line], Files(("vocab.txt", line)).ReadWordPieces().Keys);
-        Expect("vocab.txt", "line 2 has 65537 characters; tokens have at most 65536", () => Show(Files(("vocab.txt", $"b\n{line}a")).ReadWordPieces()));
+        Expect(
+            "vocab.txt",
+            "line 2 has 65537 characters; tokens have at most 65536",
+            () => Show(Files(("vocab.txt", $"b\n{line}a")).ReadWordPieces())
+        );
     }
 
     [Theory]
@@ -195,13 +204,33 @@ public sealed class TokenizerFilesTests
     [InlineData("tokenizer.json", """{"added_tokens": {}}""", "its added_tokens are a JSON Object; they should be an array")]
     [InlineData("tokenizer.json", """{"added_tokens": [1]}""", "the added token 1 should have a 'content' and an 'id' from 0 on")]
     [InlineData("tokenizer.json", """{"added_tokens": [{"content": "a"}]}""", "the added token {\"content\": \"a\"} should have")]
-    [InlineData("tokenizer.json", """{"added_tokens": [{"content": "a", "id": "0"}]}""", "the added token {\"content\": \"a\", \"id\": \"0\"}")]
-    [InlineData("tokenizer.json", """{"added_tokens": [{"content": "a", "id": 0.5}]}""", "the added token {\"content\": \"a\", \"id\": 0.5}")]
+    [InlineData(
+        "tokenizer.json",
+        """{"added_tokens": [{"content": "a", "id": "0"}]}""",
+        "the added token {\"content\": \"a\", \"id\": \"0\"}"
+    )]
+    [InlineData(
+        "tokenizer.json",
+        """{"added_tokens": [{"content": "a", "id": 0.5}]}""",
+        "the added token {\"content\": \"a\", \"id\": 0.5}"
+    )]
     [InlineData("tokenizer.json", """{"added_tokens": [{"content": "a", "id": -1}]}""", "the added token {\"content\": \"a\", \"id\": -1}")]
-    [InlineData("tokenizer.json", """{"added_tokens": [{"content": "c", "id": 16777217}]}""", "the added token {\"content\": \"c\", \"id\": 16777217}")]
+    [InlineData(
+        "tokenizer.json",
+        """{"added_tokens": [{"content": "c", "id": 16777217}]}""",
+        "the added token {\"content\": \"c\", \"id\": 16777217}"
+    )]
     [InlineData("tokenizer.json", """{"added_tokens": [{"content": "c", "id": 16777216}]}""", "c 16777216 N+")]
-    [InlineData("tokenizer.json", """{"added_tokens": [{"id": 0}]}""", "the added token {\"id\": 0} should have a 'content' and an 'id' from 0 on")]
-    [InlineData("tokenizer.json", """{"added_tokens": [{"id": 0, "content": 1}]}""", "the added token {\"id\": 0, \"content\": 1} should have")]
+    [InlineData(
+        "tokenizer.json",
+        """{"added_tokens": [{"id": 0}]}""",
+        "the added token {\"id\": 0} should have a 'content' and an 'id' from 0 on"
+    )]
+    [InlineData(
+        "tokenizer.json",
+        """{"added_tokens": [{"id": 0, "content": 1}]}""",
+        "the added token {\"id\": 0, \"content\": 1} should have"
+    )]
     [InlineData("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "a"}]}""", "a 0 N")]
     [InlineData("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "a", "special": true}]}""", "a 0 S")]
     [InlineData("tokenizer.json", """{"added_tokens": [{"id": 1, "content": "b"}]}""", "b 1 S")]
@@ -236,11 +265,27 @@ public sealed class TokenizerFilesTests
     [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"16777216": {"content": "c"}}}""", "c 16777216 N+")]
     [InlineData("tokenizer_config.json", """{"added_tokens_decoder": [1]}""", "")]
     [InlineData("tokenizer_config.json", "{}", "")]
-    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"x": {"content": "c"}}}""", "the entry 'x' of added_tokens_decoder should be an id with an object")]
-    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"-1": {"content": "c"}}}""", "the entry '-1' of added_tokens_decoder should be")]
+    [InlineData(
+        "tokenizer_config.json",
+        """{"added_tokens_decoder": {"x": {"content": "c"}}}""",
+        "the entry 'x' of added_tokens_decoder should be an id with an object"
+    )]
+    [InlineData(
+        "tokenizer_config.json",
+        """{"added_tokens_decoder": {"-1": {"content": "c"}}}""",
+        "the entry '-1' of added_tokens_decoder should be"
+    )]
     [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"7": 1}}""", "the entry '7' of added_tokens_decoder should be")]
-    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"16777217": {"content": "c"}}}""", "the entry '16777217' of added_tokens_decoder")]
-    [InlineData("tokenizer_config.json", """{"added_tokens_decoder": {"7": {}}}""", "the added token {} should have a 'content' and an 'id' from 0 on")]
+    [InlineData(
+        "tokenizer_config.json",
+        """{"added_tokens_decoder": {"16777217": {"content": "c"}}}""",
+        "the entry '16777217' of added_tokens_decoder"
+    )]
+    [InlineData(
+        "tokenizer_config.json",
+        """{"added_tokens_decoder": {"7": {}}}""",
+        "the added token {} should have a 'content' and an 'id' from 0 on"
+    )]
     [InlineData("added_tokens.json", """{"c": 7, "b": 1}""", "c 7 N+, b 1 SN")]
     [InlineData("added_tokens.json", """{"c": 16777216}""", "c 16777216 N+")]
     [InlineData("added_tokens.json", """{"c": "7"}""", "token 'c' has the id \"7\"; ids are integers from 0 on")]
@@ -251,11 +296,7 @@ public sealed class TokenizerFilesTests
         Expect(
             file,
             expected,
-            () =>
-                string.Join(
-                    ", ",
-                    Files((file, json)).ReadAdded(new() { ["a"] = 0, ["b"] = 1 }, new HashSet<string> { "b" }).Select(Show)
-                )
+            () => string.Join(", ", Files((file, json)).ReadAdded(new() { ["a"] = 0, ["b"] = 1 }, new HashSet<string> { "b" }).Select(Show))
         );
 
     [Fact]

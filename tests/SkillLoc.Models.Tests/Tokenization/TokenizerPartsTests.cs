@@ -27,15 +27,36 @@ public sealed class TokenizerPartsTests
     )]
     [InlineData("""{"type": "Sequence"}""", "x, post_processor: a step of type 'Sequence' has no valid 'processors'.")]
     [InlineData("""{"type": "Sequence", "processors": [1]}""", "x, post_processor: a step of type 'Sequence' has no valid 'processors'.")]
-    [InlineData("{}", "x, post_processor is of type ''; supported are TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and")]
+    [InlineData(
+        "{}",
+        "x, post_processor is of type ''; supported are TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and"
+    )]
     [InlineData("""{"type": "BertProcessing", "x": 1}""", "x, post_processor: the step 'BertProcessing' has the setting 'x', which is not")]
-    [InlineData("""{"type": "BertProcessing", "cls": ["C", 2]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'sep'.")]
-    [InlineData("""{"type": "BertProcessing", "sep": 1, "cls": ["C", 2]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'sep'.")]
+    [InlineData(
+        """{"type": "BertProcessing", "cls": ["C", 2]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'sep'."
+    )]
+    [InlineData(
+        """{"type": "BertProcessing", "sep": 1, "cls": ["C", 2]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'sep'."
+    )]
     [InlineData("""{"type": "BertProcessing", "cls": ["C"]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'.")]
-    [InlineData("""{"type": "BertProcessing", "cls": ["C", 2, 3]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'.")]
-    [InlineData("""{"type": "BertProcessing", "cls": ["C", -1]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'.")]
-    [InlineData("""{"type": "BertProcessing", "cls": ["C", "2"]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'.")]
-    [InlineData("""{"type": "BertProcessing", "cls": ["C", 2.5]}""", "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'.")]
+    [InlineData(
+        """{"type": "BertProcessing", "cls": ["C", 2, 3]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'."
+    )]
+    [InlineData(
+        """{"type": "BertProcessing", "cls": ["C", -1]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'."
+    )]
+    [InlineData(
+        """{"type": "BertProcessing", "cls": ["C", "2"]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'."
+    )]
+    [InlineData(
+        """{"type": "BertProcessing", "cls": ["C", 2.5]}""",
+        "x, post_processor: a step of type 'BertProcessing' has no valid 'cls'."
+    )]
     [InlineData(
         """{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "C"}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "S", "type_id": 5}}], "pair": [{"Sequence": {"id": "B", "type_id": 1}}, {"Sequence": {"id": "A"}}],"""
             + ClsSep
@@ -108,7 +129,11 @@ public sealed class TokenizerPartsTests
 
     [Theory]
     [InlineData("{}", null, false)]
-    [InlineData("""{"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}""", "(True, True, True, True)", false)]
+    [InlineData(
+        """{"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}""",
+        "(True, True, True, True)",
+        false
+    )]
     [InlineData(
         """{"normalizer": {"type": "BertNormalizer", "clean_text": false, "handle_chinese_chars": false, "lowercase": false}, "pre_tokenizer": {"type": "BertPreTokenizer"}}""",
         "(False, False, False, False)",
@@ -164,10 +189,22 @@ public sealed class TokenizerPartsTests
     [InlineData("""{"pre_tokenizer": []}""", "x: its pre_tokenizer is a JSON Array; it should be an object or null.")]
     [InlineData("""{"normalizer": {"type": "Prepend", "prepend": 1}}""", "x, normalizer: a step of type 'Prepend' has no valid 'prepend'.")]
     [InlineData("""{"normalizer": {"type": "Prepend"}}""", "x, normalizer: a step of type 'Prepend' has no valid 'prepend'.")]
-    [InlineData("""{"pre_tokenizer": {"type": "CharDelimiterSplit", "delimiter": "ab"}}""", "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'.")]
-    [InlineData("""{"pre_tokenizer": {"type": "CharDelimiterSplit"}}""", "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'.")]
-    [InlineData("""{"pre_tokenizer": {"type": "CharDelimiterSplit", "delimiter": ""}}""", "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'.")]
-    [InlineData("""{"pre_tokenizer": {"type": "Digits", "individual_digits": 1}}""", "x, pre_tokenizer: a step of type 'Digits' has no valid 'individual_digits'.")]
+    [InlineData(
+        """{"pre_tokenizer": {"type": "CharDelimiterSplit", "delimiter": "ab"}}""",
+        "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'."
+    )]
+    [InlineData(
+        """{"pre_tokenizer": {"type": "CharDelimiterSplit"}}""",
+        "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'."
+    )]
+    [InlineData(
+        """{"pre_tokenizer": {"type": "CharDelimiterSplit", "delimiter": ""}}""",
+        "x, pre_tokenizer: a step of type 'CharDelimiterSplit' has no valid 'delimiter'."
+    )]
+    [InlineData(
+        """{"pre_tokenizer": {"type": "Digits", "individual_digits": 1}}""",
+        "x, pre_tokenizer: a step of type 'Digits' has no valid 'individual_digits'."
+    )]
     public void StepsAreRefusedByTheirSetting(string json, string expected) =>
         Assert.Equal(
             expected,
@@ -212,7 +249,12 @@ public sealed class TokenizerPartsTests
     [InlineData("spiece.model", "t5", "PreTrainedTokenizerFast", "Unigram")]
     [InlineData("sentencepiece.bpe.model", "t5", null, "'f' holds sentencepiece.bpe.model and a model of type 't5'; supported are")]
     [InlineData("", "t5", null, "'f' holds no tokenizer files and a model of type 't5'; supported are")]
-    [InlineData("", "t5", "T5Tokenizer", "'f' holds tokenizer_config.json and a model of type 't5' with the tokenizer_class 'T5Tokenizer'; supported")]
+    [InlineData(
+        "",
+        "t5",
+        "T5Tokenizer",
+        "'f' holds tokenizer_config.json and a model of type 't5' with the tokenizer_class 'T5Tokenizer'; supported"
+    )]
     [InlineData("spiece.model", null, null, "Unigram")]
     [InlineData("sentencepiece.bpe.model", null, null, "Unigram")]
     [InlineData("vocab.json", null, null, "BytePairs")]
@@ -224,7 +266,12 @@ public sealed class TokenizerPartsTests
     [InlineData("vocab.txt", "mamba", null, "'f' holds vocab.txt and a model of type 'mamba'; supported are")]
     [InlineData("vocab.txt", "mamba", "BertTokenizer", "'f' holds vocab.txt, tokenizer_config.json and a model of type 'mamba' with the")]
     [InlineData("", null, "BertTokenizerFast", "WordPieces")]
-    [InlineData("", null, "XLMRobertaTokenizer", "'f' holds tokenizer_config.json with the tokenizer_class 'XLMRobertaTokenizer'; supported are")]
+    [InlineData(
+        "",
+        null,
+        "XLMRobertaTokenizer",
+        "'f' holds tokenizer_config.json with the tokenizer_class 'XLMRobertaTokenizer'; supported are"
+    )]
     [InlineData("spiece.model", null, "XLMRobertaTokenizer", "Unigram")]
     [InlineData("sentencepiece.bpe.model", null, "CamembertTokenizer", "Unigram")]
     [InlineData("Unigram", null, "T5Tokenizer", "Unigram")]
@@ -241,15 +288,29 @@ public sealed class TokenizerPartsTests
     [InlineData("BPE", "mpnet", "PreTrainedTokenizer", "BytePairs")]
     [InlineData("BPE", null, null, "BytePairs")]
     [InlineData("BPE", null, "GPT2TokenizerFast", "BytePairs")]
-    [InlineData("BPE", null, "BertTokenizer", "'f': tokenizer_class is 'BertTokenizer', and the model of tokenizer.json is of another kind")]
-    [InlineData("BPE", null, "LlamaTokenizerFast", "f/tokenizer_config.json: tokenizer_class is 'LlamaTokenizer', which is not supported; supported")]
+    [InlineData(
+        "BPE",
+        null,
+        "BertTokenizer",
+        "'f': tokenizer_class is 'BertTokenizer', and the model of tokenizer.json is of another kind"
+    )]
+    [InlineData(
+        "BPE",
+        null,
+        "LlamaTokenizerFast",
+        "f/tokenizer_config.json: tokenizer_class is 'LlamaTokenizer', which is not supported; supported"
+    )]
     public void TheKindComesFromFilesThatAgree(string names, string? model, string? tokenizerClass, string expected)
     {
         (string, string?)[] there =
         [
             .. names
                 .Split(' ', StringSplitOptions.RemoveEmptyEntries)
-                .Select(name => name.Contains('.', StringComparison.Ordinal) ? (name, "") : ("tokenizer.json", $$$"""{"model": {"type": "{{{name}}}"} }""")),
+                .Select(name =>
+                    name.Contains('.', StringComparison.Ordinal)
+                        ? (name, "")
+                        : ("tokenizer.json", $$$"""{"model": {"type": "{{{name}}}"} }""")
+                ),
             ("config.json", model is null ? null : $$"""{"model_type": "{{model}}"}"""),
             ("tokenizer_config.json", tokenizerClass is null ? null : $$"""{"tokenizer_class": "{{tokenizerClass}}"}"""),
         ];
@@ -306,9 +367,6 @@ public sealed class TokenizerPartsTests
         }
 
         static string Show(IReadOnlyList<SequenceFormat.Part> parts) =>
-            string.Join(
-                ' ',
-                parts.Select(part => part.Id is { } id ? $"{id}-{part.Type}" : $"{(part.IsSecond ? "B" : "A")}{part.Type}")
-            );
+            string.Join(' ', parts.Select(part => part.Id is { } id ? $"{id}-{part.Type}" : $"{(part.IsSecond ? "B" : "A")}{part.Type}"));
     }
 }
