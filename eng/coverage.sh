@@ -23,6 +23,9 @@ cover() {
 cover SkillLoc.Models.Tests '*SafetensorsTests' '*SafetensorsPropertyTests' '*TorchCheckpointFileTests' '*HostileCheckpointTests' \
   '*OnnxCheckpointTests' '*ModelConfigTests' '*ConfigSizesTests' '*ConfigFieldTests' '*FoundByFuzzingTests' '*DamagedFileTests' '*ReaderBranchTests' \
   '*Tokenizer*' '*TokenSpanTests' '*OddTextTests' '*LargeFileTests' '*ParquetTests' '*ParquetPageTests' '*TaskFile*' '*CompressedFileTests' '*PromptTaskFileTests' \
+  '*TorchCheckpointReasonTests' '*StoredZipTests' '*PickleReaderTests' '*SafetensorsHeaderTests' '*MetadataFieldsTests' '*TensorStoreTests' \
+  '*ConfigReasonTests' '*JsonTextTests' '*StrictTextTests' '*RowReasonTests' '*ParquetLabelTests' '*SentencePieceReasonTests' \
+  '*PromptTaskReasonTests' '*PromptTasksTests' '*CheckpointFolderTests' '*TodaysCheckpointTests' \
   '*MergeRecipeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
 cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*'
 cover SkillLoc.Studies.Tests '*'

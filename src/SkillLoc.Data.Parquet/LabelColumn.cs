@@ -30,8 +30,8 @@ internal sealed class LabelColumn(string path, DataField column, IReadOnlyList<s
             decimal number = value switch
             {
                 ulong large => large,
-                IConvertible and not (float or double or bool) => Convert.ToInt64(value, CultureInfo.InvariantCulture),
-                _ => -2,
+                float or double or bool => -2,
+                _ => Convert.ToInt64(value, CultureInfo.InvariantCulture),
             };
             return number switch
             {
@@ -48,12 +48,9 @@ internal sealed class LabelColumn(string path, DataField column, IReadOnlyList<s
         {
             string text => text,
             bool flag => flag ? "true" : "false",
-            sbyte or byte or short or ushort or int or uint or long or ulong or float or double => Convert.ToString(
-                value,
-                CultureInfo.InvariantCulture
-            )!,
             null => throw Bad("is null; leave rows without a label out"),
-            _ => throw Bad($"is {column.ClrType.Name}; a label is a text, a number or a flag"),
+            // The file has nothing but numbers beside.
+            _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
         };
 
         InvalidDataException Bad(string what) => new($"{path}, row {row}: the column '{column.Name}' {what}.");

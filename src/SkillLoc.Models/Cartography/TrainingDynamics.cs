@@ -101,7 +101,7 @@ public sealed class TrainingDynamics
         var dynamics = new TrainingDynamics();
         List<double> right = [],
             confidence = [];
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             string name = reader.GetString()!;
             if (
@@ -149,7 +149,7 @@ public sealed class TrainingDynamics
 
         bool hasRight = false,
             hasConfidence = false;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             bool isRight = reader.ValueTextEquals("acc"u8);
             if (!isRight && !reader.ValueTextEquals("confidence"u8))
@@ -179,14 +179,14 @@ public sealed class TrainingDynamics
             return false;
         }
 
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        for (reader.Read(); reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out double number))
+            if (reader.TokenType != JsonTokenType.Number)
             {
                 return false;
             }
 
-            numbers.Add(number);
+            numbers.Add(reader.GetDouble());
         }
 
         return true;

@@ -8,9 +8,6 @@ namespace SkillLoc.Models.Checkpoints;
 /// <param name="source">Its name in error messages.</param>
 internal sealed class ConfigJson(JsonObject json, string source)
 {
-    /// <summary>The file.</summary>
-    public JsonObject Root => json;
-
     /// <summary>The shared names of an architecture's own keys (<c>n_embd</c> is a <c>hidden_size</c>), which go before them.</summary>
     public IReadOnlyDictionary<string, string> SharedNames { get; set; } = new Dictionary<string, string>(StringComparer.Ordinal);
 

@@ -80,9 +80,13 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
     private TensorInfo Info(string tensor) =>
         file.InfoOf(tensor) ?? throw new InvalidDataException($"{source} lacks the tensor '{tensor}'.");
 
-    private static string Range(double least, double most) =>
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"{(double.IsNegativeInfinity(least) ? "" : $"of at least {least}")}{(double.IsPositiveInfinity(most) ? "" : $" and at most {most}")}"
-        );
+    private static string Range(double least, double most)
+    {
+        string[] ends =
+        [
+            .. double.IsNegativeInfinity(least) ? [] : new[] { string.Create(CultureInfo.InvariantCulture, $"at least {least}") },
+            .. double.IsPositiveInfinity(most) ? [] : new[] { string.Create(CultureInfo.InvariantCulture, $"at most {most}") },
+        ];
+        return $"of {string.Join(" and ", ends)}";
+    }
 }

@@ -133,7 +133,7 @@ internal static class StoredZip
             throw new InvalidDataException("it is one of several volumes");
         }
 
-        return start >= 0 && size >= 0 && start <= directoryEnd && size == directoryEnd - start
+        return start >= 0 && start <= directoryEnd && size == directoryEnd - start
             ? (start, directoryEnd, count)
             : throw new InvalidDataException($"its directory should have {size} bytes at byte {start}, and it ends at {directoryEnd}");
     }

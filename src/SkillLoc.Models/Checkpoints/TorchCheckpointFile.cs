@@ -126,26 +126,26 @@ public sealed class TorchCheckpointFile : ITensorStore
             throw new InvalidDataException("the zip is a TorchScript program, or has entries outside of one folder");
         }
 
-        if (
-            entries.TryGetValue(folder + "byteorder", out StoredBlock? order)
-            && Encoding.UTF8.GetString(Content(order)) is var text
-            && text != "little"
-        )
+        string order = entries.ContainsKey(folder + "byteorder") ? Encoding.UTF8.GetString(Content(folder + "byteorder")) : "little";
+        if (order != "little")
         {
-            throw new InvalidDataException($"its byte order is '{text}'; expected little");
+            throw new InvalidDataException($"its byte order is '{order}'; expected little");
         }
 
         return (
-            PickleReader.Read(Content(entries[pickles[0]]), file.Length, []),
+            PickleReader.Read(Content(pickles[0]), file.Length, []),
             storage => entries.GetValueOrDefault($"{folder}data/{storage.Key}")
         );
 
-        byte[] Content(StoredBlock block) =>
-            block.Length <= MaxPickleBytes
+        byte[] Content(string name)
+        {
+            StoredBlock block = entries[name];
+            return block.Length <= MaxPickleBytes
                 ? block.ReadAll(file.SafeFileHandle)
                 : throw new InvalidDataException(
-                    $"its {Pickle} has {block.Length} bytes, more than the {MaxPickleBytes} that a state dict could need"
+                    $"its entry '{name}' has {block.Length} bytes, more than the {MaxPickleBytes} that a state dict could need"
                 );
+        }
     }
 
     /// <summary>Reads the format before PyTorch 1.6: a mark, a version, what machine wrote it, what the file holds and the keys of its
@@ -225,7 +225,7 @@ public sealed class TorchCheckpointFile : ITensorStore
             throw new InvalidDataException("it has 'state_dict' twice");
         }
 
-        dictionary = inner is [(_, PickledDictionary only)] ? only : dictionary;
+        dictionary = inner.Count == 1 && inner[0].Value is PickledDictionary only ? only : dictionary;
 
         var tensors = new List<(string Name, PickledTensor View)>();
         foreach ((object? key, object? value) in dictionary.Items)

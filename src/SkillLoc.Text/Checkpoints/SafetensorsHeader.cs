@@ -55,7 +55,7 @@ internal static class SafetensorsHeader
 
         Dictionary<string, string>? metadata = null;
         string dtype = "";
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             string name = reader.GetString()!;
             reader.Read();
@@ -85,7 +85,7 @@ internal static class SafetensorsHeader
         }
 
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             string name = reader.GetString()!;
             reader.Read();
@@ -119,7 +119,7 @@ internal static class SafetensorsHeader
         long[]? shape = null;
         long[]? range = null;
         HashSet<string>? others = null;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             if (reader.ValueTextEquals("dtype"u8))
             {
@@ -174,7 +174,7 @@ internal static class SafetensorsHeader
 
         Span<long> numbers = stackalloc long[MostDimensions];
         int count = 0;
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        for (reader.Read(); reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
             if (count == MostDimensions)
             {

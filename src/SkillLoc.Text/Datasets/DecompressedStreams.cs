@@ -55,11 +55,7 @@ internal sealed class BoundedText(Stream text, Stream file) : ForwardStream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
-        {
-            text.Dispose();
-        }
-
+        text.Dispose();
         base.Dispose(disposing);
     }
 }
@@ -70,9 +66,6 @@ internal sealed class BoundedText(Stream text, Stream file) : ForwardStream
 /// </summary>
 internal sealed class GzipText : ForwardStream
 {
-    // More than the decoder can have kept of the file itself.
-    private const int LongestRest = 1 << 16;
-
     private static readonly byte[] End = new Guid("5c0de1ab-7a11-4e0d-9f5e-d2c3a4b5e6f7").ToByteArray();
     private static readonly byte[] CompressedEnd = Compress(End);
 
@@ -104,27 +97,23 @@ internal sealed class GzipText : ForwardStream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
-        {
-            _text.Dispose();
-            _rest?.Dispose();
-        }
-
+        _text.Dispose();
         base.Dispose(disposing);
     }
 
-    // What comes after the file's last byte was taken, without the end that was added.
+    // What comes after the file's last byte was taken, without the end that was added. It is short: what a small buffer had no place for,
+    // or, where the file was cut off, what the decoder makes of some forty bytes.
     private MemoryStream Rest(ReadOnlySpan<byte> first)
     {
         var rest = new MemoryStream();
         rest.Write(first);
         byte[] buffer = new byte[1024];
-        while (rest.Length <= LongestRest && Decompress(buffer) is var count and > 0)
+        for (int count = Decompress(buffer); count > 0; count = Decompress(buffer))
         {
             rest.Write(buffer, 0, count);
         }
 
-        if (rest.Length > LongestRest || !rest.GetBuffer().AsSpan(0, (int)rest.Length).EndsWith(End))
+        if (!rest.GetBuffer().AsSpan(0, (int)rest.Length).EndsWith(End))
         {
             throw new InvalidDataException("what gzip compressed is cut off, or other bytes follow it.");
         }
@@ -172,12 +161,7 @@ internal sealed class GzipText : ForwardStream
 
         protected override void Dispose(bool disposing)
         {
-            if (disposing)
-            {
-                file.Dispose();
-                _end.Dispose();
-            }
-
+            file.Dispose();
             base.Dispose(disposing);
         }
     }
@@ -233,12 +217,8 @@ internal sealed class BrotliText(Stream file) : ForwardStream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
-        {
-            _decoder.Dispose();
-            file.Dispose();
-        }
-
+        _decoder.Dispose();
+        file.Dispose();
         base.Dispose(disposing);
     }
 }

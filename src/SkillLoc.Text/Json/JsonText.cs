@@ -166,29 +166,27 @@ internal static class JsonText
         ReadOnlySpan<byte> property = default;
         while (reader.Read())
         {
-            if (reader.TokenType == JsonTokenType.PropertyName)
+            JsonTokenType type = reader.TokenType;
+            if (type == JsonTokenType.PropertyName)
             {
                 property = reader.ValueSpan;
             }
 
-            if (reader.TokenType == JsonTokenType.PropertyName)
+            if (type is JsonTokenType.StartArray or JsonTokenType.StartObject)
             {
-                property = reader.ValueSpan;
+                arrays = (arrays << 1) | (type == JsonTokenType.StartArray ? 1u : 0);
             }
-
-            switch (reader.TokenType)
+            else if (type is JsonTokenType.EndArray or JsonTokenType.EndObject)
             {
-                case JsonTokenType.StartArray or JsonTokenType.StartObject:
-                    arrays = (arrays << 1) | (reader.TokenType == JsonTokenType.StartArray ? 1u : 0);
-                    break;
-                case JsonTokenType.EndArray or JsonTokenType.EndObject:
-                    arrays >>= 1;
-                    break;
-                case JsonTokenType.Null when !allowsNullElements && (arrays & 1) == 1:
-                    throw At(json, reader.TokenStartIndex, property, "An element of an array is null.");
-                case JsonTokenType.String or JsonTokenType.PropertyName when mayBeHalf && reader.ValueIsEscaped:
-                    CheckText(json, reader, property);
-                    break;
+                arrays >>= 1;
+            }
+            else if (type == JsonTokenType.Null && !allowsNullElements && (arrays & 1) == 1)
+            {
+                throw At(json, reader.TokenStartIndex, property, "An element of an array is null.");
+            }
+            else if (mayBeHalf && reader.ValueIsEscaped)
+            {
+                CheckText(json, reader, property);
             }
 
             if (++values > most)

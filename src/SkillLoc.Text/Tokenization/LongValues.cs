@@ -18,7 +18,7 @@ internal sealed class LongValues(Func<string, Exception> malformed)
         var ids = new BitArray(vocabulary.Capacity);
         var reader = new Utf8JsonReader(json);
         reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        for (reader.Read(); reader.TokenType == JsonTokenType.PropertyName; reader.Read())
         {
             string token = reader.GetString()!;
             reader.Read();
@@ -57,7 +57,7 @@ internal sealed class LongValues(Func<string, Exception> malformed)
         var merges = new List<string>(Count(json));
         var reader = new Utf8JsonReader(json);
         reader.Read();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        for (reader.Read(); reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
             if (reader.TokenType == JsonTokenType.String)
             {
@@ -68,7 +68,7 @@ internal sealed class LongValues(Func<string, Exception> malformed)
             int start = (int)reader.TokenStartIndex;
             string? first = reader.TokenType == JsonTokenType.StartArray ? Text(ref reader) : null,
                 second = first is null ? null : Text(ref reader);
-            if (second is null || !reader.Read() || reader.TokenType != JsonTokenType.EndArray)
+            if (second is null || Next(ref reader) != JsonTokenType.EndArray)
             {
                 throw malformed(
                     $"merge {merges.Count + 1} begins '{Shown(json[start..])}'; it should be two tokens, as a text or as a list"
@@ -79,12 +79,6 @@ internal sealed class LongValues(Func<string, Exception> malformed)
         }
 
         return merges;
-
-        static string? Text(ref Utf8JsonReader reader)
-        {
-            reader.Read();
-            return reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
-        }
     }
 
     /// <summary>The pieces of a unigram model, whose places are their ids, with their scores.</summary>
@@ -92,39 +86,28 @@ internal sealed class LongValues(Func<string, Exception> malformed)
     /// <param name="scores">The score of each.</param>
     public Dictionary<string, int> Pieces(ReadOnlySpan<byte> json, out double[] scores)
     {
-        var pieces = new Dictionary<string, int>(Count(json), StringComparer.Ordinal);
-        scores = new double[pieces.Capacity];
+        scores = new double[Count(json)];
+        var pieces = new Dictionary<string, int>(scores.Length, StringComparer.Ordinal);
         var reader = new Utf8JsonReader(json);
         reader.Read();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        for (reader.Read(); reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
             int start = (int)reader.TokenStartIndex;
-            string? text = null;
-            double score = 0;
-            if (
-                reader.TokenType != JsonTokenType.StartArray
-                || !reader.Read()
-                || reader.TokenType != JsonTokenType.String
-                || (text = reader.GetString()) is null
-                || !reader.Read()
-                || reader.TokenType != JsonTokenType.Number
-                || !reader.TryGetDouble(out score)
-                || !reader.Read()
-                || reader.TokenType != JsonTokenType.EndArray
-            )
+            string? text = reader.TokenType == JsonTokenType.StartArray ? Text(ref reader) : null;
+            double? score = text is not null && Next(ref reader) == JsonTokenType.Number ? reader.GetDouble() : null;
+            if (score is null || Next(ref reader) != JsonTokenType.EndArray)
             {
                 throw malformed($"its vocabulary holds {Shown(json[start..])}; expected a piece and its score");
             }
 
-            if (!pieces.TryAdd(text, pieces.Count))
+            if (!pieces.TryAdd(text!, pieces.Count))
             {
                 throw malformed($"piece '{text}' occurs twice");
             }
 
-            scores[pieces.Count - 1] = score;
+            scores[pieces.Count - 1] = score.Value;
         }
 
-        Array.Resize(ref scores, pieces.Count);
         return pieces;
     }
 
@@ -135,7 +118,7 @@ internal sealed class LongValues(Func<string, Exception> malformed)
         reader.Read();
         bool isObject = reader.TokenType == JsonTokenType.StartObject;
         int count = 0;
-        while (reader.Read() && reader.CurrentDepth > 0)
+        for (reader.Read(); reader.CurrentDepth > 0; reader.Read())
         {
             count +=
                 reader.CurrentDepth == 1
@@ -150,6 +133,15 @@ internal sealed class LongValues(Func<string, Exception> malformed)
 
         return count;
     }
+
+    private static JsonTokenType Next(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        return reader.TokenType;
+    }
+
+    /// <summary>The next value where it is a text; else null.</summary>
+    private static string? Text(ref Utf8JsonReader reader) => Next(ref reader) == JsonTokenType.String ? reader.GetString() : null;
 
     private static string Raw(ReadOnlySpan<byte> json, ref Utf8JsonReader reader)
     {

@@ -78,8 +78,10 @@ internal sealed class SentencePieceModel
         }
 
         var ids = new List<int>();
-        foreach (EncodedToken token in Complete(() => _tokenizer.EncodeToTokens(text, out _)))
+        IReadOnlyList<EncodedToken> tokens = Complete(() => _tokenizer.EncodeToTokens(text, out _));
+        for (int i = 0; i < tokens.Count; i++)
         {
+            EncodedToken token = tokens[i];
             if (token.Id != Unknown)
             {
                 ids.Add(token.Id);

@@ -202,9 +202,7 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns an object or array, or null if missing or null.</summary>
     public JsonElement? Find(string setting) =>
-        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined)
-            ? value
-            : null;
+        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     /// <summary>Returns the steps of a sequence, with nested sequences flattened; the step itself if it is not a sequence.</summary>
     /// <param name="inner">The setting with the steps.</param>

@@ -141,9 +141,9 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     /// <summary>The vocabulary with unique ids: from <c>tokenizer.json</c>, else <c>vocab.json</c>.</summary>
     public Dictionary<string, int> ReadVocabulary()
     {
-        if (ReadSerialized() is (TokenizerKind.BytePairs, var root))
+        if (ReadSerialized() is { } serialized)
         {
-            return SerializedVocabulary(root);
+            return SerializedVocabulary(serialized.Root);
         }
 
         byte[] bytes = Read(Vocabulary);
@@ -156,7 +156,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
             throw Incomplete(Vocabulary, e);
         }
 
-        return bytes.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'{', ..]
+        return bytes.AsSpan().TrimStart(" \t\r\n"u8)[0] == (byte)'{'
             ? Values(Vocabulary).Vocabulary(bytes, LargestId)
             : throw Malformed(Vocabulary, "it holds no JSON object; it should be an object of token to id");
     }
@@ -164,7 +164,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     /// <summary>Pairs of tokens with a space between, best merge first: from <c>tokenizer.json</c>, else <c>merges.txt</c>.</summary>
     public List<string> ReadMerges(Dictionary<string, int> vocabulary)
     {
-        (string file, IEnumerable<string> lines) = ReadSerialized() is (TokenizerKind.BytePairs, _)
+        (string file, IEnumerable<string> lines) = ReadSerialized() is not null
             ? (Serialized, SerializedMerges())
             : (Merges, ReadLines(Merges));
         string what = file == Merges ? "line" : "merge";
@@ -244,9 +244,9 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     /// number.</summary>
     public Dictionary<string, int> ReadWordPieces()
     {
-        if (ReadSerialized() is (TokenizerKind.WordPieces, var root))
+        if (ReadSerialized() is { } serialized)
         {
-            return SerializedVocabulary(root);
+            return SerializedVocabulary(serialized.Root);
         }
 
         var vocabulary = new Dictionary<string, int>(CountLines(WordPieces), StringComparer.Ordinal);
@@ -410,12 +410,10 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) =>
         new($"{PathOf(name)}: {problem}.", inner);
 
-    private Dictionary<string, int> SerializedVocabulary(JsonElement root)
-    {
-        return Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Object }
+    private Dictionary<string, int> SerializedVocabulary(JsonElement root) =>
+        Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Object }
             ? Values(Serialized).Vocabulary(_serialized!.Vocabulary.Span, LargestId)
             : throw Malformed(Serialized, "its model has no 'vocab'");
-    }
 
     private List<string> SerializedMerges() =>
         Find(_serialized!.Document.RootElement, "model", "merges") is { ValueKind: JsonValueKind.Array }

@@ -38,9 +38,12 @@ internal sealed class UnigramTokenizer
         Vocabulary = vocabulary;
         Added = added;
         _pieces.EnsureCapacity(vocabulary.Count);
-        foreach ((string? piece, int id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
+        foreach ((string piece, int id) in vocabulary)
         {
-            _pieces.Add(id, piece);
+            if (!special.Contains(id))
+            {
+                _pieces.Add(id, piece);
+            }
         }
 
         for (int value = 0; value < bytes?.Length; value++)
@@ -263,7 +266,7 @@ internal sealed class UnigramTokenizer
     {
         Dictionary<string, int> vocabulary = files.ReadPieces(out double[] scores);
         SerializedStep step = files.ModelOf(root).Only("vocab", "unk_id", "byte_fallback");
-        if (step.Find("unk_id") is null || step.Whole("unk_id", 0) is not { } unknownId || unknownId >= scores.Length)
+        if (step.Whole("unk_id", 0) is not { } unknownId || unknownId >= scores.Length)
         {
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'unk_id' within the vocabulary");
         }

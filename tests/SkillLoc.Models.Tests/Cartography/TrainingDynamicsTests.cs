@@ -35,6 +35,16 @@ public sealed class TrainingDynamicsTests : IDisposable
         Assert.Equal("""{"0":{"acc":[1,0],"confidence":[0.25,1]},"7":{"acc":[1,1],"confidence":[0.5,0.5]}}""", File.ReadAllText(_file));
     }
 
+    [Fact]
+    public void WhatThePaperWritesBesideIsPassedOver()
+    {
+        File.WriteAllText(
+            _file,
+            """{"10": {"loss": [[1]], "acc": [1], "text": "a", "confidence": [0.5]}, "0": {"confidence": [1], "acc": [0]}}"""
+        );
+        Assert.Equal([new(0, 1, 0, 0, 0), new(10, 0.5, 0, 1, 0)], TrainingDynamics.Load(_file).Map());
+    }
+
     [Theory]
     [InlineData("[1]")]
     [InlineData("""{"0": {"acc": [1]}}""")]
@@ -43,6 +53,13 @@ public sealed class TrainingDynamicsTests : IDisposable
     [InlineData("""{"0": {"acc": [0.5], "confidence": [0.5]}}""")]
     [InlineData("""{"0": {"acc": [1], "confidence": [1.5]}}""")]
     [InlineData("""{"first": {"acc": [1], "confidence": [0.5]}}""")]
+    [InlineData("""{"0": {"acc": [], "confidence": []}}""")]
+    [InlineData("""{"0": {"acc": [1], "confidence": [-0.5]}}""")]
+    [InlineData("""{"0": {"acc": [1], "confidence": [1e999]}}""")]
+    [InlineData("""{"0": {"acc": [1], "confidence": [null]}}""")]
+    [InlineData("""{"0": {"acc": [1], "confidence": [1], "confidence": [1]}}""")]
+    [InlineData("""{"-1": {"acc": [1], "confidence": [0.5]}}""")]
+    [InlineData("""{"00": {"acc": [1], "confidence": [0.5]}}""")]
     public void OtherFilesAreRefused(string json)
     {
         File.WriteAllText(_file, json);

@@ -47,9 +47,10 @@ internal sealed class CraftedZip
             if (!entry.IsOnlyListed)
             {
                 writer.Write(0x04034b50);
-                Common(writer, entry, local, entry.LocalSizeOff);
+                byte[] extra = entry.LocalExtra ?? entry.Extra;
+                Common(writer, entry, local, extra, entry.LocalSizeOff);
                 writer.Write(local);
-                writer.Write(entry.Extra);
+                writer.Write(extra);
                 writer.Write(entry.Content);
                 writer.Write(entry.Descriptor);
                 writer.Write(entry.Hole);
@@ -59,7 +60,7 @@ internal sealed class CraftedZip
             {
                 list.Write(0x02014b50);
                 list.Write((ushort)20);
-                Common(list, entry, listed, 0);
+                Common(list, entry, listed, entry.Extra, 0);
                 list.Write((ushort)0);
                 list.Write((ushort)0);
                 list.Write((ushort)0);
@@ -86,7 +87,7 @@ internal sealed class CraftedZip
         return bytes.ToArray();
     }
 
-    private static void Common(BinaryWriter to, Entry entry, byte[] name, int sizeOff)
+    private static void Common(BinaryWriter to, Entry entry, byte[] name, byte[] extra, int sizeOff)
     {
         to.Write((ushort)20);
         to.Write(entry.Flags);
@@ -96,7 +97,7 @@ internal sealed class CraftedZip
         to.Write(entry.Content.Length + sizeOff);
         to.Write(entry.Content.Length + sizeOff);
         to.Write((ushort)name.Length);
-        to.Write((ushort)entry.Extra.Length);
+        to.Write((ushort)extra.Length);
     }
 
     public sealed record Entry(string Name, byte[] Content)
@@ -114,6 +115,9 @@ internal sealed class CraftedZip
         public int OffsetOff { get; init; }
 
         public byte[] Extra { get; init; } = [];
+
+        /// <summary>The extra fields where it stands; null for those of the directory.</summary>
+        public byte[]? LocalExtra { get; init; }
 
         public byte[] Descriptor { get; init; } = [];
 
