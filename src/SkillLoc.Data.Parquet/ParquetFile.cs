@@ -84,9 +84,9 @@ internal sealed class ParquetFile : IDisposable
     private static MappedFile Map(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-        if (file.Length == 0)
+        if (file.Length < 12)
         {
-            throw new InvalidDataException($"{path} is no Parquet file: it is empty.");
+            throw new InvalidDataException($"{path} is no Parquet file: it has {file.Length} bytes.");
         }
 
         using var map = MemoryMappedFile.CreateFromFile(
@@ -220,7 +220,8 @@ internal sealed class ParquetFile : IDisposable
     {
         Span<byte> end = stackalloc byte[9];
         Span<byte> start = stackalloc byte[4];
-        if (file.Length < 12 || file.ReadAtLeast(start, 4) < 4 || !start.SequenceEqual("PAR1"u8))
+        file.ReadExactly(start);
+        if (!start.SequenceEqual("PAR1"u8))
         {
             throw new InvalidDataException($"{path} is no Parquet file: it does not begin as such files do.");
         }

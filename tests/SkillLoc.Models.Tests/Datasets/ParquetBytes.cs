@@ -105,7 +105,7 @@ internal static class ParquetBytes
     }
 
     /// <summary>A file of columns of one group, not compressed unless the columns say so.</summary>
-    public static byte[] File(int rows, params Column[] columns)
+    public static byte[] Whole(int rows, params Column[] columns)
     {
         List<byte> bytes = [.. "PAR1"u8];
         List<object> schema = [Of((4, "schema"), (5, columns.Length))],
