@@ -323,7 +323,7 @@ public sealed class MergeRecipeFileTests : IDisposable
         Assert.Throws<ArgumentException>(() => MergeRecipeFile.Load(""));
         Refused("a: b: c", ", line 1: it is not valid YAML (");
         Refused("a: 1\na: 2", ", line 2: it is not valid YAML (");
-        Refused("a: &x 1\nb: *y", ", line 2: it is not valid YAML (");
+        Refused("a: &x 1\nb: *y", ", line 1: it is not valid YAML (");
     }
 
     private MergeRecipeFile Load(string recipe)
