@@ -113,6 +113,12 @@ internal sealed record Page(int Compressed, int Uncompressed)
     /// <summary>Looks at values in one of the delta encodings, and counts the bytes of texts that repeat one another.</summary>
     private long BytesOfTexts(ReadOnlySpan<byte> values)
     {
+        // Of nulls alone there is nothing.
+        if (values.IsEmpty)
+        {
+            return 0;
+        }
+
         if (Encoding != Encoding.DELTA_BYTE_ARRAY)
         {
             Blocks blocks = Head(ref values);
