@@ -14,9 +14,12 @@ internal static class Pages
         DictionaryPage = 7,
         DataPageV2 = 8,
         Values = 1,
+        EncodingOfPage = 2,
         Nulls = 2,
+        EncodingOfPageV2 = 4,
         DefinitionBytes = 5,
-        RepetitionBytes = 6;
+        RepetitionBytes = 6,
+        IsCompressed = 7;
 
     // A header may quote the least and the greatest of the page's texts.
     private const int FirstWindow = 1 << 9;
@@ -25,17 +28,21 @@ internal static class Pages
     // A value and its place in the results.
     private const int BytesOfValue = 32;
 
-    /// <summary>Throws unless a column's pages fill its place in the file, hold a value a row, and say sizes that can be.</summary>
-    /// <param name="file">The file, whose position is kept.</param>
+    /// <summary>Throws unless a column's pages fill its place in the file, hold a value a row, say sizes that can be, and become no more
+    /// bytes than the column may take.</summary>
+    /// <param name="file">The file.</param>
     /// <param name="column">What the file says of the column.</param>
+    /// <param name="mayBeNull">Whether values may be null.</param>
     /// <param name="rows">The number of rows.</param>
     /// <param name="end">Where the file's data end.</param>
     /// <param name="most">The most bytes that the column may take.</param>
+    /// <returns>Where the column's pages end.</returns>
     /// <exception cref="InvalidDataException">They do not.</exception>
-    public static void Check(Stream file, ColumnMetaData column, long rows, long end, long most)
+    public static long Check(Stream file, ColumnMetaData column, bool mayBeNull, long rows, long end, long most)
     {
-        long position = file.Position,
-            at = column.DictionaryPageOffset is > 0 and var first && first < column.DataPageOffset ? first : column.DataPageOffset,
+        // The library begins at the first of these.
+        long[] places = [column.DataPageOffset, column.DictionaryPageOffset ?? 0, column.IndexPageOffset ?? 0];
+        long at = places.Where(place => place != 0).DefaultIfEmpty().Min(),
             stop = at + column.TotalCompressedSize,
             values = 0,
             bytes = 0;
@@ -48,7 +55,7 @@ internal static class Pages
             $"it has {column.NumValues} values for {rows} rows, of which {most / BytesOfValue} would take all the memory that the file may"
         );
         byte[] window = new byte[FirstWindow];
-        for (int page = 0; at < stop; page++)
+        for (int number = 0; at < stop; number++)
         {
             Dictionary<int, long> header = Read(file, at, stop, ref window, out int length);
             long compressed = header.GetValueOrDefault(Compressed, -1),
@@ -60,18 +67,24 @@ internal static class Pages
                     && (column.Codec != CompressionCodec.UNCOMPRESSED || compressed == uncompressed),
                 $"the page at byte {at} has {compressed} bytes compressed and {uncompressed} otherwise, and there are {stop - at - length}"
             );
-            values += Count(header, page, at, compressed, uncompressed);
-            bytes += uncompressed;
-            Require(bytes <= most, $"its pages hold more than {most} bytes");
+            Page page = Described(header, number, at, (int)compressed, (int)uncompressed, mayBeNull);
+            values += page.Values;
+            Require(values <= rows, $"its pages hold {values} values for {rows} rows");
+            file.Position = at + length;
+            bytes += page.CountBytes(file, column.Codec, mayBeNull, most - bytes);
+            Require(
+                bytes <= most && page.Entries <= most / BytesOfValue,
+                $"its pages hold more than {most} bytes, or {page.Entries} entries of a dictionary"
+            );
             at += length + compressed;
         }
 
         Require(values == rows, $"its pages hold {values} values for {rows} rows");
-        file.Position = position;
+        return stop;
     }
 
-    /// <summary>The values of a page; those of a dictionary are none.</summary>
-    private static long Count(Dictionary<int, long> header, int page, long at, long compressed, long uncompressed)
+    /// <summary>What a header says of a page whose sizes are checked.</summary>
+    private static Page Described(Dictionary<int, long> header, int number, long at, int compressed, int uncompressed, bool mayBeNull)
     {
         int kind = (int)header.GetValueOrDefault(Type, -1) switch
         {
@@ -80,31 +93,46 @@ internal static class Pages
             3 => DataPageV2,
             var other => throw new InvalidDataException($"the page at byte {at} is of the type {other}"),
         };
-        long values = header.GetValueOrDefault(CompactThrift.Within(kind, Values), -1);
-        Require(values is >= 0 and <= int.MaxValue, $"the page at byte {at} has {values} values");
-        if (kind == DictionaryPage)
+        long values = Of(Values);
+        Require(values >= 0, $"the page at byte {at} has {values} values");
+        switch (kind)
         {
-            // Each entry takes a bit at least.
-            Require(page == 0 && values <= 8 * uncompressed, $"the dictionary at byte {at} is not the first page, or has {values} values");
-            return 0;
+            case DictionaryPage:
+                Require(
+                    number == 0 && values <= uncompressed,
+                    $"the dictionary at byte {at} is not the first page, or has {values} values in {uncompressed} bytes"
+                );
+                return new(compressed, uncompressed) { Entries = values };
+            case DataPage:
+                return new(compressed, uncompressed)
+                {
+                    Values = values,
+                    Present = values,
+                    Encoding = (Encoding)Of(EncodingOfPage),
+                };
+            default:
+                long nulls = Of(Nulls),
+                    levels = Of(DefinitionBytes),
+                    repetitions = Of(RepetitionBytes);
+                Require(
+                    nulls >= 0
+                        && nulls <= values
+                        && levels >= 0
+                        && levels <= (mayBeNull ? Math.Min(compressed, uncompressed) : 0)
+                        && repetitions == 0,
+                    $"the page at byte {at} has {nulls} nulls among {values} values, and {levels} and {repetitions} bytes of levels"
+                );
+                return new(compressed, uncompressed)
+                {
+                    Values = values,
+                    Present = values - nulls,
+                    Encoding = (Encoding)Of(EncodingOfPageV2),
+                    Levels = (int)levels,
+                    IsPlain = Of(IsCompressed) == 0,
+                };
         }
 
-        if (kind == DataPageV2)
-        {
-            long nulls = header.GetValueOrDefault(CompactThrift.Within(kind, Nulls), -1),
-                levels = header.GetValueOrDefault(CompactThrift.Within(kind, DefinitionBytes), -1),
-                repetitions = header.GetValueOrDefault(CompactThrift.Within(kind, RepetitionBytes), -1);
-            Require(
-                nulls >= 0
-                    && nulls <= values
-                    && levels >= 0
-                    && repetitions >= 0
-                    && levels + repetitions <= Math.Min(compressed, uncompressed),
-                $"the page at byte {at} has {nulls} nulls among {values} values, and {levels} and {repetitions} bytes of levels"
-            );
-        }
-
-        return values;
+        long Of(int field) => header.GetValueOrDefault(CompactThrift.Within(kind, field), -1);
     }
 
     private static Dictionary<int, long> Read(Stream file, long at, long stop, ref byte[] window, out int length)

@@ -22,11 +22,11 @@ internal sealed class ParquetFile : IDisposable
     private const long BytesForAny = 64L << 20;
 
     private readonly ParquetReader _reader;
-    private readonly Stream _stream;
+    private readonly MappedFile _stream;
     private readonly long _end;
     private readonly IReadOnlyList<Field> _fields;
 
-    private ParquetFile(string path, Stream stream, long end, ParquetReader reader)
+    private ParquetFile(string path, MappedFile stream, long end, ParquetReader reader)
     {
         (Path, _stream, _end, _reader) = (path, stream, end, reader);
         _fields = reader.Schema.Fields;
@@ -48,7 +48,7 @@ internal sealed class ParquetFile : IDisposable
     /// <exception cref="InvalidDataException">It is damaged, cut off, or no Parquet file.</exception>
     public static ParquetFile Open(string path)
     {
-        Stream stream = Map(path);
+        MappedFile stream = Map(path);
         try
         {
             long end = CheckEnds(path, stream);
@@ -81,12 +81,12 @@ internal sealed class ParquetFile : IDisposable
     }
 
     // The bytes are in memory as far as the library is concerned, so that none of its tasks waits for another thread.
-    private static MemoryMappedViewStream Map(string path)
+    private static MappedFile Map(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-        if (file.Length == 0)
+        if (file.Length < 12)
         {
-            throw new InvalidDataException($"{path} is no Parquet file: it is empty.");
+            throw new InvalidDataException($"{path} is no Parquet file: it has {file.Length} bytes.");
         }
 
         using var map = MemoryMappedFile.CreateFromFile(
@@ -97,7 +97,7 @@ internal sealed class ParquetFile : IDisposable
             HandleInheritability.None,
             leaveOpen: true
         );
-        return map.CreateViewStream(0, file.Length, MemoryMappedFileAccess.Read);
+        return new(map.CreateViewAccessor(0, file.Length, MemoryMappedFileAccess.Read), file.Length);
     }
 
     /// <summary>Finds a column.</summary>
@@ -131,9 +131,10 @@ internal sealed class ParquetFile : IDisposable
             async () =>
             {
                 using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);
-                Pages.Check(
+                _stream.End = Pages.Check(
                     _stream,
                     rows.GetMetadata(column)?.MetaData ?? throw new InvalidOperationException("its place is not said"),
+                    column.MaxDefinitionLevel > 0,
                     rows.RowCount,
                     _end,
                     most
@@ -219,7 +220,8 @@ internal sealed class ParquetFile : IDisposable
     {
         Span<byte> end = stackalloc byte[9];
         Span<byte> start = stackalloc byte[4];
-        if (file.Length < 12 || file.ReadAtLeast(start, 4) < 4 || !start.SequenceEqual("PAR1"u8))
+        file.ReadExactly(start);
+        if (!start.SequenceEqual("PAR1"u8))
         {
             throw new InvalidDataException($"{path} is no Parquet file: it does not begin as such files do.");
         }
@@ -273,4 +275,21 @@ internal sealed class ParquetFile : IDisposable
 
     /// <summary>What we refuse, told from what the library throws, which names no file.</summary>
     private sealed class RefusedException(string message, Exception? inner = null) : Exception(message, inner);
+
+    /// <summary>The bytes of a file. The library looks for the end of damaged pages behind the end, for ever.</summary>
+    private sealed class MappedFile(MemoryMappedViewAccessor view, long length)
+        : UnmanagedMemoryStream(view.SafeMemoryMappedViewHandle, view.PointerOffset, length)
+    {
+        /// <summary>Where what may be read byte by byte ends, such as the headers of pages.</summary>
+        public long End { get; set; } = length;
+
+        public override int ReadByte() =>
+            Position < End ? base.ReadByte() : throw new EndOfStreamException($"there is nothing to be read at byte {Position}");
+
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            view.Dispose();
+        }
+    }
 }

@@ -12,7 +12,9 @@ internal sealed class ParquetStructs
     internal enum Kind
     {
         Flag,
+        Byte,
         Whole,
+        Long,
         Real,
         Text,
         Struct,
@@ -30,11 +32,13 @@ internal sealed class ParquetStructs
     static ParquetStructs()
     {
         Field flag = new(Kind.Flag),
+            small = new(Kind.Byte),
             whole = new(Kind.Whole),
+            wide = new(Kind.Long),
             text = new(Kind.Text),
             refused = new(Kind.Refused);
         Field nothing = Of(new ParquetStructs());
-        Field statistics = Of(new((1, text), (2, text), (3, whole), (4, whole), (5, text), (6, text), (7, flag), (8, flag)));
+        Field statistics = Of(new((1, text), (2, text), (3, wide), (4, wide), (5, text), (6, text), (7, flag), (8, flag)));
         PageHeader = new(
             (1, whole),
             (2, whole),
@@ -52,19 +56,20 @@ internal sealed class ParquetStructs
                 (5, Of(new((1, whole), (2, whole)))),
                 (7, time),
                 (8, time),
-                (10, Of(new((1, whole), (2, flag)))),
-                (16, Of(new((1, whole)))),
+                (10, Of(new((1, small), (2, flag)))),
+                (16, Of(new((1, small)))),
                 (17, Of(new((1, text)))),
                 (18, Of(new((1, text), (2, whole)))),
             ])
         );
         Field element = Of(new([.. new[] { 1, 2, 3, 5, 6, 7, 8, 9 }.Select(number => (number, whole)), (4, text), (10, logical)]));
         Field pair = Of(new((1, text), (2, text)));
-        Field sizes = Of(new((1, whole), (2, whole.Many), (3, whole.Many)));
+        Field sizes = Of(new((1, wide), (2, wide.Many), (3, wide.Many)));
         Field places = Of(new((1, Of(new([.. Enumerable.Range(1, 8).Select(number => (number, new Field(Kind.Real)))]))), (2, whole.Many)));
         Field column = Of(
             new([
-                .. new[] { 1, 4, 5, 6, 7, 9, 10, 11, 14, 15 }.Select(number => (number, whole)),
+                .. new[] { 1, 4, 15 }.Select(number => (number, whole)),
+                .. new[] { 5, 6, 7, 9, 10, 11, 14 }.Select(number => (number, wide)),
                 (2, whole.Many),
                 (3, text.Many),
                 (8, pair.Many),
@@ -74,24 +79,22 @@ internal sealed class ParquetStructs
                 (17, places),
             ])
         );
-        Field chunk = Of(
-            new((1, text), (2, whole), (3, column), (4, whole), (5, whole), (6, whole), (7, whole), (8, refused), (9, refused))
-        );
+        Field chunk = Of(new((1, text), (2, wide), (3, column), (4, wide), (5, whole), (6, wide), (7, whole), (8, refused), (9, refused)));
         Field group = Of(
             new(
                 (1, chunk.Many),
-                (2, whole),
-                (3, whole),
+                (2, wide),
+                (3, wide),
                 (4, Of(new((1, whole), (2, flag), (3, flag))).Many),
-                (5, whole),
-                (6, whole),
+                (5, wide),
+                (6, wide),
                 (7, whole)
             )
         );
         FileMetaData = new(
             (1, whole),
             (2, element.Many),
-            (3, whole),
+            (3, wide),
             (4, group.Many),
             (5, pair.Many),
             (6, text),
@@ -125,7 +128,9 @@ internal sealed class ParquetStructs
                 : Kind switch
                 {
                     Kind.Flag => type is 1 or 2,
-                    Kind.Whole => type is 3 or 4 or 5 or 6,
+                    Kind.Byte => type == 3,
+                    Kind.Whole => type is 4 or 5,
+                    Kind.Long => type is 4 or 5 or 6,
                     Kind.Real => type == 7,
                     Kind.Text => type == 8,
                     Kind.Struct => type == 12,

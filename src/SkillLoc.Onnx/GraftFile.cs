@@ -123,7 +123,7 @@ internal sealed class GraftFile
         Array.Sort(sorted, (one, other) => (one.Value.Start, one.Value.Length).CompareTo((other.Value.Start, other.Value.Length)));
         foreach ((string name, Tensor tensor) in sorted)
         {
-            if (tensor.Start != end || tensor.Length < 0 || Array.Exists(tensor.Shape, size => size < 0))
+            if (tensor.Start != end || Array.Exists(tensor.Shape, size => size < 0))
             {
                 throw Invalid($"tensor '{name}' does not begin where the one before it ends");
             }

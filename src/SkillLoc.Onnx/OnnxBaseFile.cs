@@ -129,11 +129,7 @@ internal sealed class OnnxBaseFile
             }
         }
 
-        return
-            memory.GetBuffer().AsMemory(0, (int)memory.Length) is var all
-            && MemoryMarshal.TryGetArray<byte>(all, out ArraySegment<byte> segment)
-            ? segment
-            : throw new InvalidOperationException("A memory stream has an array.");
+        return new(memory.GetBuffer(), 0, (int)memory.Length);
     }
 
     private static byte[] ValueInfo(string name, long[] shape)

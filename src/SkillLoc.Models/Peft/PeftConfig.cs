@@ -76,7 +76,7 @@ internal sealed class PeftConfig
     {
         foreach (string key in Refused)
         {
-            if (_json[key] is { } value && !(value.GetValueKind() is JsonValueKind.False) && !IsEmpty(value))
+            if (_json[key] is { } value && value.GetValueKind() != JsonValueKind.False && !IsEmpty(value))
             {
                 throw new NotSupportedException($"{Source}: '{key}' is {value.ToJsonString()}, which is not supported.");
             }
@@ -84,8 +84,8 @@ internal sealed class PeftConfig
 
         if (
             _json["init_lora_weights"] is JsonValue init
-            && init.GetValueKind() == JsonValueKind.String
-            && ChangingInits.Any(name => init.GetValue<string>().StartsWith(name, StringComparison.OrdinalIgnoreCase))
+            && init.TryGetValue(out string? text)
+            && ChangingInits.Any(name => text.StartsWith(name, StringComparison.OrdinalIgnoreCase))
         )
         {
             throw new NotSupportedException(
@@ -154,6 +154,10 @@ internal sealed class PeftConfig
         catch (ArgumentException e)
         {
             throw new InvalidDataException($"{Source}: '{pattern}' is no regular expression ({e.Message}).", e);
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new InvalidDataException($"{Source}: it takes too long to compare '{pattern}' with '{module}'.", e);
         }
     }
 

@@ -78,7 +78,7 @@ public sealed record RunRecord
 
         byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, Json), (byte)'\n'];
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        using FileStream log = OpenAlone(path);
+        using FileStream log = OpenAlone(path, Patience);
         if (log.Length > 0)
         {
             // A process that was killed while it wrote may have left half a line.
@@ -101,7 +101,7 @@ public sealed record RunRecord
             return;
         }
 
-        using FileStream log = OpenAlone(path);
+        using FileStream log = OpenAlone(path, Patience);
         if (log.Length > 0 && log.ReadByte() is not '{' and not '\n')
         {
             throw new IOException($"'{Path.GetFullPath(path)}' is no log of runs: its lines are JSON objects. Name another file.");
@@ -163,7 +163,7 @@ public sealed record RunRecord
     }
 
     /// <summary>Opens the log exclusively, waiting for other processes.</summary>
-    private static FileStream OpenAlone(string path)
+    internal static FileStream OpenAlone(string path, TimeSpan patience)
     {
         long start = Environment.TickCount64;
         while (true)
@@ -173,8 +173,8 @@ public sealed record RunRecord
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException error)
-                when (error is not (FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
-                    && Environment.TickCount64 - start < Patience.TotalMilliseconds
+                when (error is not (DirectoryNotFoundException or PathTooLongException)
+                    && Environment.TickCount64 - start < patience.TotalMilliseconds
                 )
             {
                 Thread.Sleep(Pause);

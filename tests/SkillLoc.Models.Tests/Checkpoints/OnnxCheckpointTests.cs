@@ -185,6 +185,55 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         Assert.Equal(["model.onnx", "out", "words"], folder.Names());
     }
 
+    [Fact]
+    public void AFolderHasItsFileUnderOneOfTwoNames()
+    {
+        using var folder = new TemporaryFolder();
+        string target = folder.PathOf("out"),
+            nested = folder.PathOf("nested");
+        Directory.CreateDirectory(Path.Join(nested, "more"));
+        Assert.Equal(
+            $"'{nested}' has neither model.onnx nor onnx/model.onnx.",
+            Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(nested, target)).Message
+        );
+        foreach (string name in (string[])["b.onnx", "more/a.onnx", "c.txt"])
+        {
+            File.WriteAllBytes(Path.Join(nested, name), []);
+        }
+
+        Assert.Equal(
+            $"'{nested}' has neither model.onnx nor onnx/model.onnx; name one of '{nested}/b.onnx', '{nested}/more/a.onnx'.",
+            Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(nested, target)).Message.Replace('\\', '/')
+        );
+    }
+
+    [Fact]
+    public void AConfigurationElsewhereHasItsTokenizerBesideIt()
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.PathOf("model.onnx"),
+            other = Directory.CreateDirectory(folder.PathOf("other")).FullName;
+        File.WriteAllBytes(file, []);
+        File.WriteAllText(folder.PathOf("config.json"), "{}");
+        File.WriteAllText(Path.Join(other, "config.json"), "{}");
+        OnnxImportOptions options = new() { Config = Path.Join(other, "config.json") };
+        string message = Assert.ThrowsAny<IOException>(() => OnnxCheckpoint.Import(file, folder.PathOf("out"), options)).Message;
+        Assert.Contains(other, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OptionsSayWhetherLettersAreLowerCased()
+    {
+        using var checkpoint = OnnxCheckpoint.Parse(_imported.Model, "x.onnx", new() { LowerCase = false });
+        IReadOnlyDictionary<string, string> files = checkpoint.TokenizerFiles(_imported.Vocabulary);
+        Assert.Equal(
+            """{"tokenizer_class":"BertTokenizer","do_lower_case":false,"model_max_length":512}""",
+            files["tokenizer_config.json"].TrimEnd()
+        );
+        Assert.Equal("x.onnx", checkpoint.Name);
+        Assert.Equal(_imported.Vocabulary.ReplaceLineEndings("\n").TrimEnd('\n') + "\n", files["vocab.txt"]);
+    }
+
     private static string Shared(string name)
     {
         string path = Oracles.SharedPathOf("oracles", "minilm", name);
