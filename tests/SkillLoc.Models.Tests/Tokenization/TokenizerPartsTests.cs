@@ -361,7 +361,7 @@ public sealed class TokenizerPartsTests
     {
         try
         {
-            SequenceFormat? format = SequenceFormat.Read(JsonDocument.Parse(json).RootElement, "x");
+            var format = SequenceFormat.Read(JsonDocument.Parse(json).RootElement, "x");
             return format is null ? null : $"{Show(format.Single)} / {Show(format.Pair)}";
         }
         catch (Exception e) when (e is InvalidDataException or NotSupportedException)
