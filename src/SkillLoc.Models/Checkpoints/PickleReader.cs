@@ -259,7 +259,7 @@ internal sealed class PickleReader
             (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _]) => Tensor(),
             // What says that values are to be negated or conjugated would be passed over.
             (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _, { } properties]) =>
-                properties is PickledDictionary { Items.Count: 0 }
+                properties is PickledDictionary plain && plain.Items.Count == 0
                     ? Tensor()
                     : throw new InvalidDataException("the pickle gives a tensor properties that are not read, such as a sign"),
             (Function, _) => throw new InvalidDataException($"the pickle builds {function} from unexpected arguments"),

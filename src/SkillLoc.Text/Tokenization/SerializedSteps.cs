@@ -58,13 +58,16 @@ internal sealed class SerializedSteps
         {
             if (
                 _bert is not null
-                || Normalizers is not [{ Type: "BertNormalizer" } step]
-                || Splitters is not [{ Type: "BertPreTokenizer" }]
+                || Normalizers.Count != 1
+                || Normalizers[0].Type != "BertNormalizer"
+                || Splitters.Count != 1
+                || Splitters[0].Type != "BertPreTokenizer"
             )
             {
                 return _bert;
             }
 
+            SerializedStep step = Normalizers[0];
             bool lowers = step.Flag("lowercase", true);
             return (
                 step.Flag("clean_text", true),

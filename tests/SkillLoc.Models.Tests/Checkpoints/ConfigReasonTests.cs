@@ -189,7 +189,7 @@ public sealed class ConfigReasonTests
     [Fact]
     public void KeysMayBeSetAndRemoved()
     {
-        ModelConfig config = ModelConfig.Parse("{" + Bert + """, "more": 1}""");
+        var config = ModelConfig.Parse("{" + Bert + """, "more": 1}""");
         Assert.Equal(1, config.Field("more")!.GetValue<int>());
         Assert.Null(config.With("more", null).Field("more"));
         Assert.Null(config.With("other", null).Field("other"));

@@ -124,6 +124,23 @@ public sealed class TensorStoreTests : IDisposable
         Assert.Equal(expected, Assert.Throws<InvalidDataException>(() => file.ReadAll()).Message);
     }
 
+    [Fact]
+    public void ALargeTensorIsReadAgainAndAgain()
+    {
+        // Once it was copied, the system may take its bytes back; they are still the file's.
+        string path = _folder.PathOf("large.safetensors");
+        using Tensor numbers = torch.arange(1 << 19, dtype: ScalarType.Float32);
+        SafetensorsWriter.Write(path, [("small", numbers[..7]), ("large", numbers)]);
+        using var file = SafetensorsFile.Open(path);
+        for (int time = 0; time < 3; time++)
+        {
+            using Tensor large = file.Read("large"),
+                small = file.Read("small");
+            Assert.Equal(SafetensorsTests.Bytes(numbers), SafetensorsTests.Bytes(large));
+            Assert.Equal([0f, 1, 2, 3, 4, 5, 6], small.data<float>().ToArray());
+        }
+    }
+
     private string Shard(string name, string tensor, float value)
     {
         string path = _folder.PathOf(name);

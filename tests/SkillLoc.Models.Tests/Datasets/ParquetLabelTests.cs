@@ -15,6 +15,8 @@ public sealed class ParquetLabelTests : IDisposable
         Label = "label",
     };
 
+    private const string Named = """{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", "yes"]}}}}""";
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -37,6 +39,20 @@ public sealed class ParquetLabelTests : IDisposable
         Assert.Equal("is 1" + Names, await LabelOf(1.0));
         Assert.Equal("is 0.5" + Names, await LabelOf(0.5f));
         Assert.Equal("is True" + Names, await LabelOf(true));
+    }
+
+    [Fact]
+    public async Task TextsAreTheirOwnNamesAndNullIsNone()
+    {
+        var named = new DataField<string>("label");
+        await Write(null, (rows, _) => rows.WriteAsync(named, ["maybe"]), named);
+        Assert.Equal("maybe", TaskFileReader.Read(_folder.PathOf("file.parquet"), Format).Single().Label);
+        var label = new DataField<long?>("label");
+        await Write(null, (rows, stop) => rows.WriteAsync<long>(label, new long?[] { null }.AsMemory(), cancellationToken: stop), label);
+        Assert.Equal(
+            $"{_folder.PathOf("file.parquet")}, row 1: the column 'label' is null; leave rows without a label out.",
+            Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file.parquet"), Format).Count()).Message
+        );
     }
 
     [Theory]
@@ -86,7 +102,7 @@ public sealed class ParquetLabelTests : IDisposable
     private async Task<string> LabelOf<T>(T label, string? metadata = null)
         where T : struct
     {
-        await Write(label, metadata ?? """{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["no", "yes"]}}}}""");
+        await Write(label, metadata ?? Named);
         string path = _folder.PathOf("file.parquet"),
             start = $"{path}, row 1: the column 'label' ";
         try
@@ -100,17 +116,22 @@ public sealed class ParquetLabelTests : IDisposable
         }
     }
 
-    private async Task Write<T>(T value, string metadata)
+    private Task Write<T>(T value, string metadata)
         where T : struct
+    {
+        var label = new DataField<T>("label");
+        return Write(metadata, (rows, stop) => rows.WriteAsync<T>(label, new[] { value }.AsMemory(), cancellationToken: stop), label);
+    }
+
+    private async Task Write(string? metadata, Func<ParquetRowGroupWriter, CancellationToken, Task> write, DataField label)
     {
         CancellationToken stop = TestContext.Current.CancellationToken;
         var text = new DataField<string>("sentence");
-        var label = new DataField<T>("label");
         await using FileStream file = File.Create(_folder.PathOf("file.parquet"));
         await using ParquetWriter writer = await ParquetWriter.CreateAsync(new ParquetSchema(label, text), file, cancellationToken: stop);
-        writer.CustomMetadata = new Dictionary<string, string> { ["huggingface"] = metadata };
+        writer.CustomMetadata = new Dictionary<string, string> { ["huggingface"] = metadata ?? Named };
         using ParquetRowGroupWriter rows = writer.CreateRowGroup();
-        await rows.WriteAsync<T>(label, new[] { value }.AsMemory(), cancellationToken: stop);
+        await write(rows, stop);
         await rows.WriteAsync(text, ["a"]);
     }
 }

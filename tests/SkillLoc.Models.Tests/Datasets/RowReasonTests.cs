@@ -169,7 +169,7 @@ public sealed class RowReasonTests : IDisposable
                 [""],
             ]
         );
-        Assert.Equal("a,b c,\"d,e\"\n\"f\"\"g\",,\"h\ni\"\n\n", Encoding.UTF8.GetString(stream.ToArray()));
+        Assert.Equal("a,b c,\"d,e\"\n\"f\"\"g\",,\"h\ni\"\n\"\"\n", Encoding.UTF8.GetString(stream.ToArray()));
         Assert.True(stream.CanRead);
     }
 

@@ -10,6 +10,8 @@ public sealed class JsonTextTests : IDisposable
 {
     private const string NotUnicode = "Cannot read incomplete UTF-16 JSON text as string with missing low surrogate.";
 
+    private static readonly JsonSerializerOptions ByNames = new() { Converters = { new NameConverter<Colour>() } };
+
     private readonly string _path = Path.GetTempFileName();
 
     public void Dispose() => File.Delete(_path);
@@ -21,13 +23,7 @@ public sealed class JsonTextTests : IDisposable
         Assert.Equal(("a\ud83d\ude00", "1 2"), (settings.TheName, string.Join(' ', settings.Numbers)));
         Assert.Null(settings.Colour);
         Assert.Equal(Colour.DarkRed, JsonText.Read<Settings>("{\"colour\": \"dark_red\"}", "x").Colour);
-        Assert.Equal(
-            "{\"colour\":\"dark_red\"}",
-            JsonSerializer.Serialize(
-                new { colour = (Colour?)Colour.DarkRed },
-                new JsonSerializerOptions { Converters = { new NameConverter<Colour>() } }
-            )
-        );
+        Assert.Equal("{\"colour\":\"dark_red\"}", JsonSerializer.Serialize(new { colour = (Colour?)Colour.DarkRed }, ByNames));
         // SkillLoc's own files.
         Assert.Equal(
             "{\n  \"the_name\": \"a\",\n  \"numbers\": [],\n  \"own\": \"dark_red\"\n}",

@@ -15,6 +15,7 @@ public sealed class SentencePieceReasonTests
         byte[] model = [.. Pieces("<unk>?", "\u2581", "a"), .. Field(3, Field(1, "x"u8)), .. Field(9, "y"u8)];
         Assert.Equal([1, 2], Model(model).Encode("a", null));
         Assert.Equal([1, 0, 2], Model(model).Encode("\u00e9\u00e9a", null));
+        Assert.Equal([0, 1], Model(Pieces("<unk>?", "a")).Encode("\u00e9 a", null));
         byte[] rules = Rules(0xC3, 0xA9);
         byte[] both = [.. model, .. Field(3, Field(2, rules))];
         Assert.Equal([1, 2], Model(both).Encode("\u00e9a", null));

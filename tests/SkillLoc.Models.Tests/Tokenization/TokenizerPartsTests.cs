@@ -264,6 +264,9 @@ public sealed class TokenizerPartsTests
     [InlineData("vocab.txt vocab.json", null, null, "BytePairs")]
     [InlineData("", null, null, "'f' holds no tokenizer files; supported are")]
     [InlineData("vocab.txt", "mamba", null, "'f' holds vocab.txt and a model of type 'mamba'; supported are")]
+    [InlineData("vocab.txt", "gpt", null, "'f' holds vocab.txt and a model of type 'gpt'; supported are")]
+    [InlineData("vocab.txt", "albert", null, "'f' holds vocab.txt and a model of type 'albert'; supported are")]
+    [InlineData("vocab.txt", "big_bird", null, "'f' holds vocab.txt and a model of type 'big_bird'; supported are")]
     [InlineData("vocab.txt", "mamba", "BertTokenizer", "'f' holds vocab.txt, tokenizer_config.json and a model of type 'mamba' with the")]
     [InlineData("", null, "BertTokenizerFast", "WordPieces")]
     [InlineData(
@@ -358,7 +361,7 @@ public sealed class TokenizerPartsTests
     {
         try
         {
-            SequenceFormat? format = SequenceFormat.Read(JsonDocument.Parse(json).RootElement, "x");
+            var format = SequenceFormat.Read(JsonDocument.Parse(json).RootElement, "x");
             return format is null ? null : $"{Show(format.Single)} / {Show(format.Pair)}";
         }
         catch (Exception e) when (e is InvalidDataException or NotSupportedException)
