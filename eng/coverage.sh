@@ -21,9 +21,9 @@ cover() {
 }
 
 cover SkillLoc.Models.Tests '*SafetensorsTests' '*SafetensorsPropertyTests' '*TorchCheckpointFileTests' '*HostileCheckpointTests' \
-  '*OnnxCheckpointTests' '*ModelConfigTests' '*ConfigSizesTests' '*ConfigFieldTests' '*FoundByFuzzingTests' '*DamagedFileTests' '*ReaderBranchTests' \
-  '*Tokenizer*' '*TokenSpanTests' '*OddTextTests' '*LargeFileTests' '*ParquetTests' '*ParquetPageTests' '*TaskFile*' '*CompressedFileTests' '*PromptTaskFileTests' \
-  '*MergeRecipeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
+  '*OnnxCheckpointTests' '*OnnxGraphTests' '*OnnxImportTests' '*ModelConfigTests' '*ConfigSizesTests' '*ConfigFieldTests' '*FoundByFuzzingTests' '*DamagedFileTests' '*ReaderBranchTests' \
+  '*Tokenizer*' '*TokenSpanTests' '*OddTextTests' '*LargeFileTests' '*Parquet*' '*CompactThriftTests' '*TaskFile*' '*CompressedFileTests' '*PromptTaskFileTests' \
+  '*MergeRecipe*' '*ModelMergeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
 cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*'
 cover SkillLoc.Studies.Tests '*'
 
