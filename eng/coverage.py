@@ -17,7 +17,7 @@ SkillLoc.Models/Checkpoints/PickleReader SkillLoc.Models/Checkpoints/StoredZip S
 SkillLoc.Models/Checkpoints/ITensorStore SkillLoc.Models/Checkpoints/ModelConfig SkillLoc.Models/Checkpoints/ConfigJson
 SkillLoc.Models/Checkpoints/MetadataFields SkillLoc.Models/Checkpoints/OnnxCheckpoint SkillLoc.Models/Peft/PeftConfig
 SkillLoc.Models/Merging/MergeRecipeFile SkillLoc.Models/Merging/MergeRecipeReader SkillLoc.Models/Cartography/TrainingDynamics
-SkillLoc.Models/Runs/RunRecord SkillLoc.Data.Parquet/CompactThrift SkillLoc.Data.Parquet/Pages SkillLoc.Data.Parquet/ParquetStructs
+SkillLoc.Models/Runs/RunRecord SkillLoc.Data.Parquet/CompactThrift SkillLoc.Data.Parquet/Pages SkillLoc.Data.Parquet/Page SkillLoc.Data.Parquet/ParquetStructs
 SkillLoc.Data.Parquet/ParquetFile SkillLoc.Data.Parquet/ClassLabels SkillLoc.Data.Parquet/LabelColumn SkillLoc.Onnx/GraftFile
 SkillLoc.Onnx/OnnxBaseFile SkillLoc.Studies/StudyJson
 """.split()

@@ -21,12 +21,12 @@ cover() {
 }
 
 cover SkillLoc.Models.Tests '*SafetensorsTests' '*SafetensorsPropertyTests' '*TorchCheckpointFileTests' '*HostileCheckpointTests' \
-  '*OnnxCheckpointTests' '*ModelConfigTests' '*ConfigSizesTests' '*ConfigFieldTests' '*FoundByFuzzingTests' '*DamagedFileTests' '*ReaderBranchTests' \
-  '*Tokenizer*' '*TokenSpanTests' '*OddTextTests' '*LargeFileTests' '*ParquetTests' '*ParquetPageTests' '*TaskFile*' '*CompressedFileTests' '*PromptTaskFileTests' \
+  '*OnnxCheckpointTests' '*OnnxGraphTests' '*OnnxImportTests' '*ModelConfigTests' '*ConfigSizesTests' '*ConfigFieldTests' '*FoundByFuzzingTests' '*DamagedFileTests' '*ReaderBranchTests' \
+  '*Tokenizer*' '*TokenSpanTests' '*OddTextTests' '*LargeFileTests' '*Parquet*' '*CompactThriftTests' '*TaskFile*' '*CompressedFileTests' '*PromptTaskFileTests' \
   '*TorchCheckpointReasonTests' '*StoredZipTests' '*PickleReaderTests' '*SafetensorsHeaderTests' '*MetadataFieldsTests' '*TensorStoreTests' \
-  '*ConfigReasonTests' '*JsonTextTests' '*StrictTextTests' '*RowReasonTests' '*ParquetLabelTests' '*SentencePieceReasonTests' \
+  '*ConfigReasonTests' '*JsonTextTests' '*StrictTextTests' '*RowReasonTests' '*SentencePieceReasonTests' \
   '*PromptTaskReasonTests' '*PromptTasksTests' '*CheckpointFolderTests' '*TodaysCheckpointTests' \
-  '*MergeRecipeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
+  '*MergeRecipe*' '*ModelMergeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
 cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*'
 cover SkillLoc.Studies.Tests '*'
 

@@ -7,8 +7,9 @@ using ZstdSharp;
 
 namespace SkillLoc.Data.Parquet;
 
-/// <summary>A page of a column, and what its bytes become where its header does not say it: the library takes sizes from the compressed bytes,
-/// makes room for as many differences at once as the values' first bytes say, and puts texts together that repeat the one before.</summary>
+/// <summary>A page of a column, and what its bytes become where its header does not say it: the library takes sizes from the compressed
+/// bytes, makes room for as many differences at once as the values' first bytes say, and puts texts together that repeat the one before.
+/// </summary>
 /// <param name="Compressed">Its bytes.</param>
 /// <param name="Uncompressed">Its bytes when they are decompressed, as the header says.</param>
 internal sealed record Page(int Compressed, int Uncompressed)
@@ -28,7 +29,8 @@ internal sealed record Page(int Compressed, int Uncompressed)
     /// <summary>How they are written.</summary>
     public Encoding Encoding { get; init; }
 
-    /// <summary>The bytes before them that are never compressed; null where what says which values are null is compressed with them.</summary>
+    /// <summary>The bytes before them that are never compressed; null where what says which values are null is compressed with them.
+    /// </summary>
     public int? Levels { get; init; }
 
     /// <summary>Whether it is not compressed, whatever the column says.</summary>

@@ -282,8 +282,8 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
 
     private MergeValue Value(YamlScalarNode node, string key)
     {
-        string text = node.Value ?? "";
-        if (node.Style is not (ScalarStyle.Plain or ScalarStyle.Any))
+        string text = node.Value!;
+        if (node.Style != ScalarStyle.Plain)
         {
             return new(text);
         }
@@ -321,18 +321,17 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
         node as YamlMappingNode ?? throw Wrong(node, $"{what} must be a mapping of keys to values");
 
     private IEnumerable<YamlNode> List(YamlNode node, string key) =>
-        node is YamlSequenceNode { Children.Count: > 0 } list ? list.Children : throw Wrong(node, $"'{key}' must be a list");
+        node is YamlSequenceNode list && list.Children.Count > 0 ? list.Children : throw Wrong(node, $"'{key}' must be a list");
 
     private string Text(YamlNode node, string key) =>
-        node is YamlScalarNode { Value.Length: > 0 } scalar ? scalar.Value : throw Wrong(node, $"'{key}' must be a text");
+        node is YamlScalarNode scalar && !string.IsNullOrEmpty(scalar.Value) ? scalar.Value : throw Wrong(node, $"'{key}' must be a text");
 
     private IEnumerable<(string Key, YamlNode Value)> Keys(YamlMappingNode map) =>
         map.Children.Select(pair =>
             pair.Key is YamlScalarNode { Value: { } key } ? (key, pair.Value) : throw Wrong(pair.Key, "a key must be a text")
         );
 
-    private static bool IsNull(YamlNode node) =>
-        node is YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: null or "" or "~" or "null" };
+    private static bool IsNull(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or "~" or "null" };
 
     private InvalidDataException Unknown(YamlNode node, string key, string known) =>
         Refused.TryGetValue(key, out string? reason)

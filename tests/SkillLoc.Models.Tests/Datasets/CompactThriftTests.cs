@@ -3,8 +3,8 @@ using static SkillLoc.Models.Tests.Datasets.ParquetBytes;
 
 namespace SkillLoc.Models.Tests.Datasets;
 
-/// <summary>Which bytes are a struct of a Parquet file, by Thrift's compact protocol: of a field the type in the lower half of a byte and the
-/// distance to the number before in the upper one, or 0 and the number; numbers in zigzag.</summary>
+/// <summary>Which bytes are a struct of a Parquet file, by Thrift's compact protocol: of a field the type in the lower half of a byte, and in
+/// the upper one the distance to the number before, or 0 and the number; numbers in zigzag.</summary>
 public sealed class CompactThriftTests
 {
     // What describes a file: 1 is a number of 32 bits, 2 a list of structs, 3 a number of 64 bits, 6 a text, 8 and 9 are of encrypted files.

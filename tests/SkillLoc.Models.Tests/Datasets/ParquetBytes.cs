@@ -115,7 +115,18 @@ internal static class ParquetBytes
             int at = bytes.Count,
                 values = at + (column.Dictionary?.Length ?? 0);
             bytes.AddRange([.. column.Dictionary ?? [], .. column.Pages]);
-            schema.Add(Of((1, column.Type), (3, column.MayBeNull ? 1 : 0), (4, column.Name)));
+            schema.Add(
+                Of(
+                    (1, column.Type),
+                    (
+                        3,
+                        column.IsRepeated ? 2
+                        : column.MayBeNull ? 1
+                        : 0
+                    ),
+                    (4, column.Name)
+                )
+            );
             (int, object)[] place =
             [
                 (1, column.Type),
@@ -145,6 +156,8 @@ internal static class ParquetBytes
         public int Codec { get; init; }
 
         public bool MayBeNull { get; init; }
+
+        public bool IsRepeated { get; init; }
 
         public byte[]? Dictionary { get; init; }
     }

@@ -134,6 +134,13 @@ public sealed class ParquetFileTests : IDisposable
         );
     }
 
+    [Fact]
+    public void AColumnOfSeveralValuesARowIsRefused()
+    {
+        Write(new("text", Texts, Page(3, 0, Plain("a", "b", "c"))) { IsRepeated = true });
+        Refused(": the column 'text' is nested (several values a row); a column with one value a row was expected.");
+    }
+
     [Theory]
     [InlineData(2)]
     [InlineData(9)]

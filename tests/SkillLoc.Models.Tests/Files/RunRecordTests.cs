@@ -157,7 +157,7 @@ public sealed class RunRecordTests : IDisposable
         var time = Stopwatch.StartNew();
         Assert.Throws<IOException>(() => RunRecord.OpenAlone(Log, TimeSpan.FromMilliseconds(100)));
         Assert.True(time.ElapsedMilliseconds >= 90, $"{time.Elapsed}");
-        Task waiting = Task.Run(() => RunRecord.Append(Log, new() { Kind = "b" }), TestContext.Current.CancellationToken);
+        var waiting = Task.Run(() => RunRecord.Append(Log, new() { Kind = "b" }), TestContext.Current.CancellationToken);
         await Task.Delay(100, TestContext.Current.CancellationToken);
         Assert.False(waiting.IsCompleted);
         await other.DisposeAsync();
