@@ -19,7 +19,7 @@ SkillLoc.Models/Checkpoints/MetadataFields SkillLoc.Models/Checkpoints/OnnxCheck
 SkillLoc.Models/Merging/MergeRecipeFile SkillLoc.Models/Merging/MergeRecipeReader SkillLoc.Models/Cartography/TrainingDynamics
 SkillLoc.Models/Runs/RunRecord SkillLoc.Data.Parquet/CompactThrift SkillLoc.Data.Parquet/Pages SkillLoc.Data.Parquet/Page SkillLoc.Data.Parquet/ParquetStructs
 SkillLoc.Data.Parquet/ParquetFile SkillLoc.Data.Parquet/ClassLabels SkillLoc.Data.Parquet/LabelColumn SkillLoc.Onnx/GraftFile
-SkillLoc.Onnx/OnnxBaseFile SkillLoc.Studies/StudyJson
+SkillLoc.Onnx/OnnxBaseFile SkillLoc.Onnx/MappedOnnxFile SkillLoc.Models/Embeddings/SentencePrompts SkillLoc.Studies/StudyJson
 """.split()
 
 lines = collections.defaultdict(lambda: collections.defaultdict(int))

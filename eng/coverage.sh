@@ -26,8 +26,8 @@ cover SkillLoc.Models.Tests '*SafetensorsTests' '*SafetensorsPropertyTests' '*To
   '*TorchCheckpointReasonTests' '*StoredZipTests' '*PickleReaderTests' '*SafetensorsHeaderTests' '*MetadataFieldsTests' '*TensorStoreTests' \
   '*ConfigReasonTests' '*JsonTextTests' '*StrictTextTests' '*RowReasonTests' '*SentencePieceReasonTests' \
   '*PromptTaskReasonTests' '*PromptTasksTests' '*CheckpointFolderTests' '*TodaysCheckpointTests' \
-  '*MergeRecipe*' '*ModelMergeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests'
-cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*'
+  '*MergeRecipe*' '*ModelMergeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests' '*SentenceModuleTests'
+cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*' '*Mapped*' '*EmbeddedSentencePieceTests' '*PromptTests'
 cover SkillLoc.Studies.Tests '*'
 
 python3 eng/coverage.py "$out"/results-*/ | tee "$out/readers.tsv"

@@ -19,7 +19,9 @@ internal sealed class ParquetFile : IDisposable
 
     // What is compressed may hold so many times the file.
     private const int MostExpansion = 200;
-    private const long BytesForAny = 64L << 20;
+
+    // Beside it the library takes some for itself: a small file may take 64 MB in all.
+    private const long BytesForAny = 48L << 20;
 
     private readonly ParquetReader _reader;
     private readonly MappedFile _stream;
