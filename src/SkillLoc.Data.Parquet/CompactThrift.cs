@@ -40,7 +40,8 @@ internal ref struct CompactThrift
     /// <summary>The key of a field within a struct.</summary>
     public static int Within(int field, int inner) => (field << BitsOfField) | inner;
 
-    private static long Signed(ulong zigzag) => (long)(zigzag >> 1) ^ -(long)(zigzag & 1);
+    /// <summary>The number that an unsigned one stands for, whose last bit is the sign.</summary>
+    public static long Signed(ulong zigzag) => (long)(zigzag >> 1) ^ -(long)(zigzag & 1);
 
     private bool Struct(ParquetStructs fields, int outer)
     {

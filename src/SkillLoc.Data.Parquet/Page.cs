@@ -156,7 +156,7 @@ internal sealed record Page(int Compressed, int Uncompressed)
         numbers.AsSpan(0, Math.Min(1, numbers.Length)).Fill(blocks.First);
         for (int at = 1; at < numbers.Length; )
         {
-            long least = Signed(Varint(ref bytes));
+            long least = CompactThrift.Signed(Varint(ref bytes));
             ReadOnlySpan<byte> widths = Take(ref bytes, blocks.Parts);
             for (int part = 0; part < widths.Length && at < numbers.Length; part++)
             {
@@ -182,7 +182,7 @@ internal sealed record Page(int Compressed, int Uncompressed)
             block <= MostInBlock && parts >= 1 && parts <= block && block / parts % 8 == 0 && count <= int.MaxValue,
             $"its page holds {count} numbers in blocks of {block} in {parts} parts"
         );
-        return new((int)parts, (int)(block / parts), (long)count, Signed(Varint(ref bytes)));
+        return new((int)parts, (int)(block / parts), (long)count, CompactThrift.Signed(Varint(ref bytes)));
     }
 
     private static long Bits(ReadOnlySpan<byte> bytes, int from, int width)
@@ -210,8 +210,6 @@ internal sealed record Page(int Compressed, int Uncompressed)
             }
         }
     }
-
-    private static long Signed(ulong zigzag) => (long)(zigzag >> 1) ^ -(long)(zigzag & 1);
 
     private static ReadOnlySpan<byte> Take(ref ReadOnlySpan<byte> bytes, int count)
     {

@@ -35,8 +35,9 @@ internal sealed class MappedOnnxFile
         ExternalData = 13,
         DataLocation = 14;
 
-    private const int Number = 0,
-        Bytes = 2;
+    // Wire types of protobuf.
+    private const int Varint = 0,
+        LengthDelimited = 2;
 
     // Smaller weights cost nothing to copy.
     private const int LeastBytes = 1 << 16;
@@ -256,7 +257,7 @@ internal sealed class MappedOnnxFile
             WriteEntry(output, "location", _name);
             WriteEntry(output, "offset", data.Content.ToString(CultureInfo.InvariantCulture));
             WriteEntry(output, "length", data.Length.ToString(CultureInfo.InvariantCulture));
-            WriteNumber(output, (DataLocation << 3) | Number);
+            WriteNumber(output, (DataLocation << 3) | Varint);
             WriteNumber(output, 1);
         });
         byte[] lean = Join([.. fields.Where(field => field != data).Select(Piece.Of), new(place, 0, place.Length)]);
@@ -287,7 +288,11 @@ internal sealed class MappedOnnxFile
     private float[] Floats(Field data, long[] shape)
     {
         long count = data.Length / sizeof(float);
-        if (count > Array.MaxLength || shape.Aggregate((Int128)1, (product, size) => product * size) * sizeof(float) != data.Length)
+        if (
+            count > Array.MaxLength
+            || Array.Exists(shape, size => size < 0)
+            || shape.Aggregate((Int128)1, (product, size) => product * size) * sizeof(float) != data.Length
+        )
         {
             throw Wrong("the values of a weight are not as many as its shape says");
         }
@@ -309,8 +314,8 @@ internal sealed class MappedOnnxFile
             long content = _file.Position;
             ulong length = (tag & 7) switch
             {
-                Number => 0,
-                Bytes => value,
+                Varint => 0,
+                LengthDelimited => value,
                 _ => throw Wrong("a field is neither a number nor bytes"),
             };
             if (++_fields > MostFields || length > (ulong)Math.Max(end - content, 0))
@@ -318,7 +323,7 @@ internal sealed class MappedOnnxFile
                 throw Wrong("it has fields that are longer than what they lie in, or too many");
             }
 
-            yield return new((int)(tag >> 3), (tag & 7) == Bytes, at, content, (long)length, value);
+            yield return new((int)(tag >> 3), (tag & 7) == LengthDelimited, at, content, (long)length, value);
             at = content + (long)length;
         }
     }
@@ -378,7 +383,7 @@ internal sealed class MappedOnnxFile
 
     private static void WriteHead(MemoryStream output, int number, long length)
     {
-        WriteNumber(output, ((ulong)number << 3) | Bytes);
+        WriteNumber(output, ((ulong)number << 3) | LengthDelimited);
         WriteNumber(output, (ulong)length);
     }
 

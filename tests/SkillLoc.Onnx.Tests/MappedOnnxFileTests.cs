@@ -87,6 +87,10 @@ public sealed class MappedOnnxFileTests : IDisposable
         "3a15" + "2a13" + "0803" + "1001" + "420177" + "4a0a00000000000000000000",
         "the values of a weight are not as many as its shape says"
     )]
+    [InlineData(
+        "3a23" + "2a21" + "08ffffffffffffffffff01" + "08ffffffffffffffffff01" + "1001" + "420177" + "4a0400000000",
+        "the values of a weight are not as many as its shape says"
+    )]
     public void ADamagedFileIsLeftToOnnxRuntime(string bytes, string message)
     {
         InvalidDataException error = Assert.Throws<InvalidDataException>(() =>

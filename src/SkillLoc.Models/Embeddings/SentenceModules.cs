@@ -68,7 +68,7 @@ internal sealed class SentenceModules : IDisposable
     public string? PromptName { get; private set; }
 
     /// <summary>The prompt before texts; null for none.</summary>
-    public string? Prompt { get; private set; }
+    public string? Prompt => PromptName is { } name && Prompts.Texts[name] is { Length: > 0 } text ? text : null;
 
     /// <summary>Whether the prompt's tokens, and the one that starts a row, are pooled.</summary>
     public bool IncludesPrompt { get; private init; } = true;
@@ -76,11 +76,7 @@ internal sealed class SentenceModules : IDisposable
     /// <summary>Chooses the prompt.</summary>
     /// <param name="name">Its name; null for the folder's default, empty for none.</param>
     /// <exception cref="ArgumentException">There is none of that name.</exception>
-    public void Choose(string? name)
-    {
-        KeyValuePair<string, string>? found = Prompts.Find(name);
-        (PromptName, Prompt) = (found?.Key, found?.Value.Length > 0 ? found.Value.Value : null);
-    }
+    public void Choose(string? name) => PromptName = Prompts.Find(name);
 
     /// <summary>Reads a folder's modules.</summary>
     /// <param name="folder">The folder.</param>

@@ -54,11 +54,11 @@ internal sealed record SentencePrompts(IReadOnlyDictionary<string, string> Texts
             new($"{file}: {place} is {node?.ToJsonString() ?? "null"}, and should be {right}.");
     }
 
-    /// <summary>The prompt of a name.</summary>
-    /// <param name="name">The name; null for the default, empty for none.</param>
-    /// <returns>Its name and text; null for none.</returns>
+    /// <summary>The name of the prompt to take.</summary>
+    /// <param name="name">The name that is asked for; null for the default, empty for none.</param>
+    /// <returns>It; null for none.</returns>
     /// <exception cref="ArgumentException">There is none of that name.</exception>
-    public KeyValuePair<string, string>? Find(string? name)
+    public string? Find(string? name)
     {
         name ??= DefaultName;
         if (string.IsNullOrEmpty(name))
@@ -66,8 +66,8 @@ internal sealed record SentencePrompts(IReadOnlyDictionary<string, string> Texts
             return null;
         }
 
-        return Texts.TryGetValue(name, out string? text)
-            ? KeyValuePair.Create(name, text)
+        return Texts.ContainsKey(name)
+            ? name
             : throw new ArgumentException($"There is no prompt '{name}'; the folder has {Names(Texts.Keys)}.", nameof(name));
     }
 
