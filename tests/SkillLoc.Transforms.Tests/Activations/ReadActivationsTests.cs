@@ -77,7 +77,8 @@ public sealed class ReadActivationsTests
         EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc()
             .ReadActivations(Checkpoint, Point, TextPooling.Max)
             .Append(_ml.Transforms.CopyColumns("Copy", "Activations"));
-        IDataView read = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
+        using TransformerChain<ColumnCopyingTransformer> fitted = pipeline.Fit(Toy.Rows(_ml));
+        IDataView read = fitted.Transform(Toy.Rows(_ml));
         VBuffer<ReadOnlyMemory<char>> slots = default;
         read.Schema["Activations"].GetSlotNames(ref slots);
         Assert.Equal(96, slots.Length);

@@ -180,7 +180,8 @@ public sealed class EmbedTextTests
         EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc()
             .EmbedText(Checkpoint, layer: 1)
             .Append(_ml.Transforms.CopyColumns("Copy", "Features"));
-        IDataView embedded = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
+        using TransformerChain<ColumnCopyingTransformer> fitted = pipeline.Fit(Toy.Rows(_ml));
+        IDataView embedded = fitted.Transform(Toy.Rows(_ml));
         Assert.Equal(48, ((VectorDataViewType)embedded.Schema["Copy"].Type).Size);
         float[][] vectors = [.. embedded.GetColumn<float[]>("Copy")];
         using EmbedTextTransformer transformer = _ml.SkillLoc().EmbedText(Checkpoint, layer: 1).Fit(Toy.Rows(_ml));
