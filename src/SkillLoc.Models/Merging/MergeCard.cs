@@ -28,12 +28,13 @@ internal static class MergeCard
             string value = string.Join(
                 "; ",
                 recipe
-                    .Models.Concat(recipe.Slices.SelectMany(slice => slice.Sources))
+                    .AllInputs
                     .Where(input => input.Parameters.ContainsKey(parameter.Name))
                     .Select(input => $"{input.Model}: {input.Parameters[parameter.Name]}")
                     .Concat(
                         recipe
-                            .Slices.Select(slice => slice.Parameters)
+                            .AllSlices.Select(slice => slice.Parameters)
+                            .Concat(recipe.Modules.Select(module => module.Parameters))
                             .Append(recipe.Parameters)
                             .Where(settings => settings.ContainsKey(parameter.Name))
                             .Select(settings => $"{settings[parameter.Name]}")

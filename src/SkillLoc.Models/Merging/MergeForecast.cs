@@ -37,7 +37,7 @@ public sealed record MergeForecast
 
     /// <summary>Forecasts a merge. Tensors are merged one after the other, and nothing is written.</summary>
     /// <param name="recipe">What would be merged and how, with a <see cref="MergeRecipe.BaseModel"/> that all models were tuned from, and
-    /// without <see cref="MergeRecipe.Slices"/>.</param>
+    /// without <see cref="MergeRecipe.Slices"/> and <see cref="MergeRecipe.Modules"/>.</param>
     /// <param name="options">How the merge runs; null for the defaults.</param>
     /// <returns>The forecast.</returns>
     /// <exception cref="InvalidDataException">There is no base, or as for <see cref="ModelMerge.Run"/>.</exception>
@@ -46,9 +46,9 @@ public sealed record MergeForecast
     {
         ArgumentNullException.ThrowIfNull(recipe);
         MergeModel basis = recipe.BaseModel ?? throw recipe.Wrong(recipe.Line, "a forecast compares with the base: give a 'base_model'");
-        if (recipe.Slices.Count > 0)
+        if (recipe.Models.Count == 0 && recipe.AllInputs.Any())
         {
-            throw recipe.Wrong(recipe.Line, "a forecast is of models with the base's layers: give 'models' instead of 'slices'");
+            throw recipe.Wrong(recipe.Line, "a forecast is of models with the base's layers: give 'models' alone");
         }
 
         MergeModel[] models = [.. recipe.Models.Select(input => input.Model).Where(model => model.Identity != basis.Identity)];

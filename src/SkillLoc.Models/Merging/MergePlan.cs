@@ -8,7 +8,7 @@ namespace SkillLoc.Models.Merging;
 /// The tensors of a merge: for each of the result's, which tensor of each model it is made of, and the parameters that hold for it. All is
 /// checked before the first is read.
 /// </summary>
-internal sealed class MergePlan : IDisposable
+internal sealed partial class MergePlan : IDisposable
 {
     // What changes nothing here, since no masks are kept.
     private const string Int8Mask = "int8_mask";
@@ -30,9 +30,9 @@ internal sealed class MergePlan : IDisposable
                 recipe.Line,
                 $"'merge_method' is '{recipe.Method}'; there are {string.Join(", ", MergeMethod.All.Select(method => method.Name))}"
             );
-        if (recipe.Models.Count > 0 == recipe.Slices.Count > 0)
+        if (new[] { recipe.Models.Count, recipe.Slices.Count, recipe.Modules.Count }.Count(count => count > 0) != 1)
         {
-            throw recipe.Wrong(recipe.Line, "exactly one of 'models' and 'slices' must be given");
+            throw recipe.Wrong(recipe.Line, "exactly one of 'models', 'slices' and 'modules' must be given");
         }
 
         try
@@ -43,25 +43,25 @@ internal sealed class MergePlan : IDisposable
                 Open(recipe.BaseModel, recipe.Line);
             }
 
-            foreach (MergeInput input in AllInputs)
+            foreach (MergeInput input in _recipe.AllInputs)
             {
                 Open(input.Model, input.Line);
             }
 
-            foreach (MergeModel basis in recipe.Slices.Select(slice => slice.BaseModel).OfType<MergeModel>())
+            foreach (MergeModel basis in recipe.AllSlices.Select(slice => slice.BaseModel).OfType<MergeModel>())
             {
                 Open(basis);
             }
 
             Reference = _models.GetAt(0).Value;
             CheckVocabularies();
-            if (recipe.Slices.Count > 0)
+            if (recipe.Models.Count > 0)
             {
-                PlanSlices();
+                PlanModels();
             }
             else
             {
-                PlanModels();
+                PlanModules();
             }
 
             foreach (PlannedTensor tensor in _tensors.Where(tensor => !tensor.IsCopied))
@@ -86,10 +86,6 @@ internal sealed class MergePlan : IDisposable
     /// <summary>All models that are read.</summary>
     public IEnumerable<OpenMergeModel> Models => _models.Values;
 
-    /// <summary>The number of layers; null for as many as the reference has.</summary>
-    public int? Layers { get; private set; }
-
-    private IEnumerable<MergeInput> AllInputs => _recipe.Models.Concat(_recipe.Slices.SelectMany(slice => slice.Sources));
 
     /// <summary>The model whose tokenizer the result has.</summary>
     public OpenMergeModel? TokenizerModel =>
@@ -100,7 +96,7 @@ internal sealed class MergePlan : IDisposable
     /// <summary>Where the recipe's file names a model, as the start of a message; empty for a recipe in code.</summary>
     public string PlaceOf(OpenMergeModel model) =>
         _recipe.Source.Length == 0 ? ""
-        : AllInputs.FirstOrDefault(input => ReferenceEquals(Open(input.Model), model)) is { } input
+        : _recipe.AllInputs.FirstOrDefault(input => ReferenceEquals(Open(input.Model), model)) is { } input
             ? $"{_recipe.Source}, line {input.Line}: "
         : $"{_recipe.Source}: ";
 
@@ -147,6 +143,7 @@ internal sealed class MergePlan : IDisposable
         MergeInput? input = model < 0 ? null : tensor.Inputs[model];
         return input?.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
             ?? tensor.Slice?.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
+            ?? tensor.Module?.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
             ?? _recipe.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
             ?? _method.Parameters.First(parameter => parameter.Name == name).Default
             ?? throw _recipe.Wrong(_recipe.Line, $"the parameter '{name}' of {_method.Name} is not given for '{tensor.Info.Name}'");
@@ -188,12 +185,16 @@ internal sealed class MergePlan : IDisposable
     private void CheckNames()
     {
         Check(_recipe.Parameters, isModel: false);
-        foreach (MergeSlice slice in _recipe.Slices)
+        foreach (
+            IReadOnlyDictionary<string, MergeSetting> settings in _recipe
+                .AllSlices.Select(slice => slice.Parameters)
+                .Concat(_recipe.Modules.Select(module => module.Parameters))
+        )
         {
-            Check(slice.Parameters, isModel: false);
+            Check(settings, isModel: false);
         }
 
-        foreach (MergeInput input in AllInputs)
+        foreach (MergeInput input in _recipe.AllInputs)
         {
             Check(input.Parameters, isModel: true);
             if (_method.NeedsStatistics && input.Statistics is null)
@@ -318,103 +319,7 @@ internal sealed class MergePlan : IDisposable
         Dictionary<string, int> layers = LayerNames.LayersOf(Reference);
         foreach (TensorInfo info in Reference.Tensors.Values)
         {
-            Add(info, LayerNames.Depth(ParameterPlace.Of(info.Name), layers), null, inputs, (_, name) => name, basis);
-        }
-    }
-
-    private void PlanSlices()
-    {
-        if (Reference.Config is { IsEncoderDecoder: true })
-        {
-            throw _recipe.Wrong(_recipe.Slices[0].Line, "'slices' of an encoder-decoder (T5) are not supported; give 'models'");
-        }
-
-        foreach (MergeSlice slice in _recipe.Slices)
-        {
-            CheckSlice(slice);
-        }
-
-        Layers = _recipe.Slices.Sum(slice => slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer);
-        AddOutside(_recipe.Slices[0], ParameterRegion.Embeddings, 0);
-        int next = 0;
-        foreach (MergeSlice slice in _recipe.Slices)
-        {
-            OpenMergeModel? basis = BaseOf(slice);
-            MergeInput[] inputs = InputsOf(slice.Sources, basis, slice.Line);
-            int count = slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer;
-            for (int layer = 0; layer < count; layer++, next++)
-            {
-                int first = slice.Sources[0].FirstLayer + layer;
-                foreach (TensorInfo info in Open(slice.Sources[0].Model).Tensors.Values)
-                {
-                    var place = ParameterPlace.Of(info.Name);
-                    if (place.Region != ParameterRegion.Layer || place.Layer != first)
-                    {
-                        continue;
-                    }
-
-                    Add(
-                        info with
-                        {
-                            Name = LayerNames.Moved(info.Name, place, next),
-                        },
-                        count > 1 ? (double)layer / (count - 1) : 1,
-                        slice,
-                        inputs,
-                        (input, _) => LayerNames.Moved(info.Name, place, layer + FirstLayer(slice, input)),
-                        basis
-                    );
-                }
-            }
-        }
-
-        AddOutside(_recipe.Slices[^1], ParameterRegion.Head, 1);
-        ModelDifferences.Check(_tensors, problem => _recipe.Wrong(_recipe.Line, problem));
-
-        void AddOutside(MergeSlice slice, ParameterRegion region, double depth)
-        {
-            OpenMergeModel? basis = BaseOf(slice);
-            MergeInput[] inputs = InputsOf(slice.Sources, basis, slice.Line);
-            foreach (TensorInfo info in Reference.Tensors.Values.Where(info => ParameterPlace.Of(info.Name).Region == region))
-            {
-                Add(info, depth, slice, inputs, (_, name) => name, basis);
-            }
-        }
-
-        // A base that is no source has the layers of the first.
-        int FirstLayer(MergeSlice slice, MergeInput? input) =>
-            (
-                input ?? slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), BaseOf(slice))) ?? slice.Sources[0]
-            ).FirstLayer;
-    }
-
-    private void CheckSlice(MergeSlice slice)
-    {
-        if (slice.Sources.Count == 0)
-        {
-            throw _recipe.Wrong(slice.Line, "a slice needs 'sources'");
-        }
-
-        int count = slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer;
-        foreach (MergeInput source in slice.Sources)
-        {
-            int layers = LayerNames.LayersOf(Open(source.Model)).Values.DefaultIfEmpty(0).Max();
-            if (source.FirstLayer < 0 || source.EndLayer > layers || source.EndLayer <= source.FirstLayer)
-            {
-                throw _recipe.Wrong(
-                    source.Line,
-                    $"'layer_range' is [{source.FirstLayer}, {source.EndLayer}], and '{source.Model}' has the layers 0 to {layers - 1}; the "
-                        + "second number is the one after the last"
-                );
-            }
-
-            if (source.EndLayer - source.FirstLayer != count)
-            {
-                throw _recipe.Wrong(
-                    source.Line,
-                    $"'layer_range' has {source.EndLayer - source.FirstLayer} layers, and the slice's first source {count}: all need as many"
-                );
-            }
+            Add(info, LayerNames.Depth(ParameterPlace.Of(info.Name), layers), null, null, inputs, (_, name) => name, basis);
         }
     }
 
@@ -422,6 +327,7 @@ internal sealed class MergePlan : IDisposable
     /// <param name="info">Its name in the result, shape and type.</param>
     /// <param name="depth">Its depth, from 0 to 1.</param>
     /// <param name="slice">Its slice; null without.</param>
+    /// <param name="module">Its module; null without.</param>
     /// <param name="inputs">The models that are merged.</param>
     /// <param name="nameIn">Its name in an input, or for null in the base; the given one is that of the result.</param>
     /// <param name="basis">The base; null for none.</param>
@@ -429,6 +335,7 @@ internal sealed class MergePlan : IDisposable
         TensorInfo info,
         double depth,
         MergeSlice? slice,
+        MergeModule? module,
         MergeInput[] inputs,
         Func<MergeInput?, string, string> nameIn,
         OpenMergeModel? basis
@@ -441,6 +348,7 @@ internal sealed class MergePlan : IDisposable
                 new(info.Name, type, info.Shape, ElementTypes.ByteLength(type, info.Shape)!.Value),
                 depth,
                 slice,
+                module,
                 isCopied ? [] : inputs,
                 isCopied ? [Source(Reference, null)] : [.. inputs.Select(input => Source(Open(input.Model), input))],
                 isCopied || basis is null ? null : Source(basis, null)

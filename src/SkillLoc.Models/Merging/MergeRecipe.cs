@@ -10,12 +10,16 @@ public sealed record MergeRecipe
     /// <summary>The name of the method (<see cref="MergeMethod.All"/>).</summary>
     public required string Method { get; init; }
 
-    /// <summary>The models; empty if there are <see cref="Slices"/>.</summary>
+    /// <summary>The models; empty if there are <see cref="Slices"/> or <see cref="Modules"/>.</summary>
     public IReadOnlyList<MergeInput> Models { get; init; } = [];
 
     /// <summary>The layers of the result, in order, where they are not those of the models; empty if there are
-    /// <see cref="Models"/>.</summary>
+    /// <see cref="Models"/> or <see cref="Modules"/>.</summary>
     public IReadOnlyList<MergeSlice> Slices { get; init; } = [];
+
+    /// <summary>The parts of the model, where each is merged in its own way; empty if there are <see cref="Models"/> or
+    /// <see cref="Slices"/>.</summary>
+    public IReadOnlyList<MergeModule> Modules { get; init; } = [];
 
     /// <summary>The model whose differences from the others are merged; null for none.</summary>
     public MergeModel? BaseModel { get; init; }
@@ -52,11 +56,17 @@ public sealed record MergeRecipe
     /// <summary>Whether a model is one of the recipe's.</summary>
     internal bool Uses(string identity) => AllModels.Any(model => model.Identity == identity);
 
+    /// <summary>All slices, those of modules too.</summary>
+    internal IEnumerable<MergeSlice> AllSlices => Slices.Concat(Modules.SelectMany(module => module.Slices));
+
+    /// <summary>All models that are merged, each as often as it is named.</summary>
+    internal IEnumerable<MergeInput> AllInputs =>
+        Models.Concat(Modules.SelectMany(module => module.Models)).Concat(AllSlices.SelectMany(slice => slice.Sources));
+
     private IEnumerable<MergeModel> AllModels =>
-        Models
-            .Concat(Slices.SelectMany(slice => slice.Sources))
+        AllInputs
             .Select(input => input.Model)
-            .Concat(new[] { BaseModel, Tokenizer }.Concat(Slices.Select(slice => slice.BaseModel)).OfType<MergeModel>());
+            .Concat(new[] { BaseModel, Tokenizer }.Concat(AllSlices.Select(slice => slice.BaseModel)).OfType<MergeModel>());
 
     /// <summary>Returns the recipe with other models.</summary>
     internal MergeRecipe With(Func<MergeModel, MergeModel> replace)
@@ -64,13 +74,14 @@ public sealed record MergeRecipe
         return this with
         {
             Models = [.. Models.Select(Input)],
-            Slices =
+            Slices = [.. Slices.Select(Slice)],
+            Modules =
             [
-                .. Slices.Select(slice =>
-                    slice with
+                .. Modules.Select(module =>
+                    module with
                     {
-                        Sources = [.. slice.Sources.Select(Input)],
-                        BaseModel = slice.BaseModel is null ? null : replace(slice.BaseModel),
+                        Models = [.. module.Models.Select(Input)],
+                        Slices = [.. module.Slices.Select(Slice)],
                     }
                 ),
             ],
@@ -79,6 +90,13 @@ public sealed record MergeRecipe
         };
 
         MergeInput Input(MergeInput input) => input with { Model = replace(input.Model) };
+
+        MergeSlice Slice(MergeSlice slice) =>
+            slice with
+            {
+                Sources = [.. slice.Sources.Select(Input)],
+                BaseModel = slice.BaseModel is null ? null : replace(slice.BaseModel),
+            };
     }
 
     /// <summary>Creates the error for something in the recipe.</summary>
@@ -126,6 +144,24 @@ public sealed record MergeSlice(IReadOnlyList<MergeInput> Sources)
 
     /// <summary>The base of these layers; null for that of the recipe.</summary>
     public MergeModel? BaseModel { get; init; }
+
+    internal int Line { get; init; }
+}
+
+/// <summary>A part of a model that is merged in its own way.</summary>
+/// <param name="Name">In T5 <c>encoder</c>, <c>decoder</c> or <c>shared</c> (the word embeddings and the output layer), elsewhere
+/// <c>default</c>, which is all.</param>
+public sealed record MergeModule(string Name)
+{
+    /// <summary>The models; empty if there are <see cref="Slices"/>.</summary>
+    public IReadOnlyList<MergeInput> Models { get; init; } = [];
+
+    /// <summary>The layers of the part, in order; empty if there are <see cref="Models"/>.</summary>
+    public IReadOnlyList<MergeSlice> Slices { get; init; } = [];
+
+    /// <summary>Parameters of the method for this part; those of a slice and of its sources go before them.</summary>
+    public IReadOnlyDictionary<string, MergeSetting> Parameters { get; init; } =
+        new Dictionary<string, MergeSetting>(StringComparer.Ordinal);
 
     internal int Line { get; init; }
 }

@@ -100,13 +100,19 @@ public sealed class MergeRecipeFile
             root.Add("base_model", recipe.BaseModel.Name);
         }
 
-        if (recipe.Models.Count > 0)
+        AddParts(root, recipe.Models, recipe.Slices);
+        if (recipe.Modules.Count > 0)
         {
-            root.Add("models", new YamlSequenceNode(recipe.Models.Select(input => Input(input, isSlice: false))));
-        }
-        else
-        {
-            root.Add("slices", new YamlSequenceNode(recipe.Slices.Select(Slice)));
+            YamlMappingNode modules = new();
+            foreach (MergeModule module in recipe.Modules)
+            {
+                YamlMappingNode node = new();
+                AddParts(node, module.Models, module.Slices);
+                AddSettings(node, module.Parameters);
+                modules.Add(module.Name, node);
+            }
+
+            root.Add("modules", modules);
         }
 
         AddSettings(root, recipe.Parameters);
@@ -133,6 +139,19 @@ public sealed class MergeRecipeFile
         using var text = new StringWriter(CultureInfo.InvariantCulture) { NewLine = "\n" };
         new YamlStream(new YamlDocument(root)).Save(text, assignAnchors: false);
         return text.ToString().TrimEnd('\n', '.') + "\n";
+
+        static void AddParts(YamlMappingNode node, IReadOnlyList<MergeInput> models, IReadOnlyList<MergeSlice> slices)
+        {
+            if (models.Count > 0)
+            {
+                node.Add("models", new YamlSequenceNode(models.Select(input => Input(input, isSlice: false))));
+            }
+
+            if (slices.Count > 0)
+            {
+                node.Add("slices", new YamlSequenceNode(slices.Select(Slice)));
+            }
+        }
 
         static YamlMappingNode Input(MergeInput input, bool isSlice)
         {

@@ -14,7 +14,6 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
 {
     private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
     {
-        ["modules"] = "parts of a model with recipes of their own are not supported; give 'models'",
         ["chat_template"] = "chat templates are not supported",
         ["residual_weight"] = "residual weights are not supported",
     };
@@ -25,6 +24,7 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
         string method = "";
         IReadOnlyList<MergeInput> models = [];
         IReadOnlyList<MergeSlice> slices = [];
+        IReadOnlyList<MergeModule> modules = [];
         IReadOnlyList<string> copied = [];
         MergeModel? basis = null,
             tokenizer = null;
@@ -46,6 +46,9 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                     break;
                 case "slices":
                     slices = [.. List(value, key).Select(Slice)];
+                    break;
+                case "modules":
+                    modules = [.. Keys(Map(value, "'modules'")).Select(module => Module(module.Key, module.Value))];
                     break;
                 case "base_model":
                     basis = Model(value, key);
@@ -78,7 +81,7 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                     throw Unknown(
                         value,
                         key,
-                        "merge_method, models, slices, base_model, parameters, dtype, out_dtype, tokenizer_source, tokenizer, name, seed, copied"
+                        "merge_method, models, slices, modules, base_model, parameters, dtype, out_dtype, tokenizer_source, tokenizer, name, seed, copied"
                     );
             }
         }
@@ -90,6 +93,7 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                 Method = method,
                 Models = models,
                 Slices = slices,
+                Modules = modules,
                 BaseModel = basis,
                 Parameters = parameters,
                 StoreAs = outType ?? type,
@@ -100,6 +104,38 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                 Source = path,
                 Line = (int)root.Start.Line,
             };
+    }
+
+    private MergeModule Module(string name, YamlNode node)
+    {
+        IReadOnlyList<MergeInput> models = [];
+        IReadOnlyList<MergeSlice> slices = [];
+        Dictionary<string, MergeSetting> parameters = [];
+        foreach ((string key, YamlNode value) in Keys(Map(node, $"the module '{name}'")))
+        {
+            switch (key)
+            {
+                case "models":
+                    models = [.. List(value, key).Select(model => Input(model, isSlice: false))];
+                    break;
+                case "slices":
+                    slices = [.. List(value, key).Select(Slice)];
+                    break;
+                case "parameters":
+                    parameters = Settings(value);
+                    break;
+                default:
+                    throw Unknown(value, key, "models, slices, parameters");
+            }
+        }
+
+        return new(name)
+        {
+            Models = models,
+            Slices = slices,
+            Parameters = parameters,
+            Line = (int)node.Start.Line,
+        };
     }
 
     private MergeSlice Slice(YamlNode node)

@@ -39,10 +39,7 @@ public static class ModelMerge
             plan.Reference.Config
             ?? plan.Models.Select(model => model.Config).FirstOrDefault(found => found is not null)
             ?? throw recipe.Wrong(recipe.Line, "none of the models is a checkpoint folder, so that the result has no config.json");
-        if (plan.Layers is { } layers)
-        {
-            config = config.With(config.ModelType == "gpt2" ? "n_layer" : "num_hidden_layers", layers);
-        }
+        config = plan.Configure(config);
 
         CheckpointFolder.CheckWritable(folder);
         Observe(plan, options);

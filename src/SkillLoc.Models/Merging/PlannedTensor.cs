@@ -8,6 +8,7 @@ namespace SkillLoc.Models.Merging;
 /// <param name="Info">Its name, shape and stored type.</param>
 /// <param name="Depth">Its depth in the model, from 0 to 1, for gradients.</param>
 /// <param name="Slice">The slice that it belongs to; null without slices.</param>
+/// <param name="Module">The module that it belongs to; null without modules.</param>
 /// <param name="Inputs">The models that are merged; empty if it is copied.</param>
 /// <param name="Sources">Their tensors; of a copied one, the tensor that is copied.</param>
 /// <param name="Base">The base's tensor; null for none.</param>
@@ -15,6 +16,7 @@ internal sealed record PlannedTensor(
     TensorInfo Info,
     double Depth,
     MergeSlice? Slice,
+    MergeModule? Module,
     IReadOnlyList<MergeInput> Inputs,
     IReadOnlyList<TensorSource> Sources,
     TensorSource? Base

@@ -154,10 +154,11 @@ public sealed class MergeRecipeFileTests : IDisposable
     [InlineData("[a]: b", ", line 1: a key must be a text.")]
     [InlineData("chat_template: x", ", line 1: 'chat_template': chat templates are not supported.")]
     [InlineData("residual_weight: x", ", line 1: 'residual_weight': residual weights are not supported.")]
-    [InlineData("modules: x", ", line 1: 'modules': parts of a model with recipes of their own are not supported; give 'models'.")]
+    [InlineData("modules: x", ", line 1: 'modules' must be a mapping of keys to values.")]
+    [InlineData("modules: {a: x}", ", line 1: the module 'a' must be a mapping of keys to values.")]
     [InlineData(
         "x: 1",
-        ", line 1: the key 'x' is unknown here; there are merge_method, models, slices, base_model, parameters, dtype, out_dtype, "
+        ", line 1: the key 'x' is unknown here; there are merge_method, models, slices, modules, base_model, parameters, dtype, out_dtype, "
             + "tokenizer_source, tokenizer, name, seed, copied."
     )]
     [InlineData("models: a", ", line 1: 'models' must be a list.")]

@@ -202,7 +202,7 @@ public sealed class MergeRecipeTests : IDisposable
     [InlineData("merge_method: linear\nmodels:\n  - model: BASE\n    parameters:\n      weight: heavy", 5, "weight")]
     [InlineData("merge_method: ties\nbase_model: BASE\nmodels:\n  - model: TUNED\n    parameters:\n      density: 1.5", 6, "density")]
     [InlineData("merge_method: ties\nmodels:\n  - model: BASE", 1, "base_model")]
-    [InlineData("merge_method: linear\nmodels:\n  - model: BASE\nmodules:\n  a: b", 5, "modules")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: BASE\nmodules:\n  a: b", 5, "the module 'a'")]
     [InlineData("merge_method: linear\nmodels:\n  - model: BASE\ntokenizer_source: union", 4, "union")]
     [InlineData("merge_method: linear\nmodels:\n  - model: BASE\ndtype: int8", 4, "int8")]
     [InlineData("merge_method: linear\nmodels: ]", 2, "YAML")]
