@@ -10,6 +10,7 @@ namespace SkillLoc.Models.Checkpoints;
 public sealed partial class CheckpointFolder : IDisposable
 {
     private const string ConfigFile = "config.json";
+    private const string GenerationConfig = "generation_config.json";
     private const string SafetensorsWeights = "model.safetensors";
 
     // For as long as another process replaces the files of a folder one by one, in milliseconds.
@@ -40,7 +41,7 @@ public sealed partial class CheckpointFolder : IDisposable
         "added_tokens.json",
         "spiece.model",
         "sentencepiece.bpe.model",
-        "generation_config.json",
+        GenerationConfig,
     ];
 
     private readonly string[] _weightFiles;
@@ -286,7 +287,13 @@ public sealed partial class CheckpointFolder : IDisposable
         IEnumerable<string> filesToCopy,
         IReadOnlyDictionary<string, string>? textFiles,
         IReadOnlyDictionary<string, string>? placedFiles = null
-    ) =>
+    )
+    {
+        // With a new tokenizer go the files of an older one, which would be read with it.
+        filesToCopy = [.. filesToCopy];
+        bool hasTokenizer = filesToCopy
+            .Select(System.IO.Path.GetFileName)
+            .Any(name => name != GenerationConfig && KnownTokenizerFiles.Contains(name));
         AtomicFolder.Write(
             folder,
             temporary =>
@@ -325,9 +332,10 @@ public sealed partial class CheckpointFolder : IDisposable
                     write(stream);
                 }
             },
-            name => WeightFileName().IsMatch(name),
+            name => WeightFileName().IsMatch(name) || (hasTokenizer && KnownTokenizerFiles.Contains(name)),
             validBy: ConfigFile
         );
+    }
 
     private static Dictionary<string, string> Format(string format) => new(StringComparer.Ordinal) { ["format"] = format };
 

@@ -46,6 +46,11 @@ public sealed record MergeForecast
     {
         ArgumentNullException.ThrowIfNull(recipe);
         MergeModel basis = recipe.BaseModel ?? throw recipe.Wrong(recipe.Line, "a forecast compares with the base: give a 'base_model'");
+        if (recipe.Tokenizer is { IsUnion: true } or { PadToMultipleOf: > 0 } or { Tokens.Count: > 0 })
+        {
+            throw recipe.Wrong(recipe.Tokenizer.Line, "a forecast is of models with the base's vocabulary: leave 'tokenizer' out");
+        }
+
         if (recipe.Models.Count == 0 && recipe.AllInputs.Any())
         {
             throw recipe.Wrong(recipe.Line, "a forecast is of models with the base's layers: give 'models' alone");
@@ -95,6 +100,7 @@ public sealed record MergeForecast
                     opened,
                     others[^1],
                     name => copied.Any(part => name.Contains(part, StringComparison.Ordinal)),
+                    _ => false,
                     problem => new InvalidDataException(problem),
                     "merge them with what each keeps of the first (Copied)"
                 );

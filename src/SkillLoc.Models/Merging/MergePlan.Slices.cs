@@ -17,9 +17,12 @@ internal sealed partial class MergePlan
 
     private readonly Dictionary<string, int> _layers = new(StringComparer.Ordinal);
 
-    /// <summary>The reference's configuration with the numbers of layers of the result.</summary>
-    public ModelConfig Configure(ModelConfig config)
+    /// <summary>A configuration with the result's numbers of layers and tokens.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="of">The model that it is of.</param>
+    public ModelConfig Configure(ModelConfig config, OpenMergeModel of)
     {
+        config = _vocabulary?.Configure(config, of) ?? config;
         if (_layers.Count == 0)
         {
             return config;
@@ -97,7 +100,7 @@ internal sealed partial class MergePlan
             );
         }
 
-        ModelDifferences.Check(_tensors, problem => _recipe.Wrong(_recipe.Line, problem));
+        ModelDifferences.Check(_tensors, name => Covering(name) is not null, problem => _recipe.Wrong(_recipe.Line, problem));
     }
 
     /// <summary>Plans a part of the model.</summary>

@@ -18,6 +18,7 @@ internal sealed partial class MergePlan : IDisposable
     private readonly OrderedDictionary<string, OpenMergeModel> _models = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SafetensorsFile> _statistics = new(StringComparer.Ordinal);
     private readonly List<PlannedTensor> _tensors = [];
+    private readonly MergeVocabulary? _vocabulary;
 
     /// <summary>Opens the models and checks that they fit one another and the method.</summary>
     /// <exception cref="InvalidDataException">They do not; the message names what does not fit.</exception>
@@ -54,7 +55,19 @@ internal sealed partial class MergePlan : IDisposable
             }
 
             Reference = _models.GetAt(0).Value;
-            CheckVocabularies();
+            CheckKinds();
+            if (recipe.Tokenizer is not null)
+            {
+                OpenMergeModel? basis = recipe.BaseModel is { } named ? _models.GetValueOrDefault(named.Identity) : null;
+                _vocabulary = new(
+                    recipe,
+                    basis ?? Reference,
+                    basis is not null,
+                    _models.Values,
+                    model => _models.GetValueOrDefault(model.Identity)
+                );
+            }
+
             if (recipe.Models.Count > 0)
             {
                 PlanModels();
@@ -87,11 +100,14 @@ internal sealed partial class MergePlan : IDisposable
     public IEnumerable<OpenMergeModel> Models => _models.Values;
 
 
-    /// <summary>The model whose tokenizer the result has.</summary>
-    public OpenMergeModel? TokenizerModel =>
-        _recipe.Tokenizer is { } wanted ? Open(wanted)
-        : Reference.Folder is not null ? Reference
-        : _models.Values.FirstOrDefault(model => model.Folder is not null);
+    /// <summary>The result's tokenizer files, some of which <see cref="TokenizerTexts"/> replaces.</summary>
+    public IReadOnlyList<string> TokenizerFiles => _vocabulary?.Files ?? TokenizerFolder?.TokenizerFiles ?? [];
+
+    private CheckpointFolder? TokenizerFolder =>
+        Reference.Folder ?? _models.Values.Select(model => model.Folder).FirstOrDefault(folder => folder is not null);
+
+    /// <summary>Tokenizer files with other content, by name.</summary>
+    public IReadOnlyDictionary<string, string> TokenizerTexts() => _vocabulary?.Texts(null) ?? [];
 
     /// <summary>Where the recipe's file names a model, as the start of a message; empty for a recipe in code.</summary>
     public string PlaceOf(OpenMergeModel model) =>
@@ -130,8 +146,14 @@ internal sealed partial class MergePlan : IDisposable
             throw;
         }
 
-        static torch.Tensor Read(TensorSource source) =>
-            MergeTensor.Finite(source.Model.Weights.Read(source.Name, torch.ScalarType.Float32), source.Name, source.Model.Source);
+        torch.Tensor Read(TensorSource source)
+        {
+            torch.Tensor own = Stored(source.Model, source.Name);
+            return Covering(source.Name) is { } vocabulary ? vocabulary.Arrange(own, source.Name, source.Model, Stored) : own;
+        }
+
+        static torch.Tensor Stored(OpenMergeModel model, string name) =>
+            MergeTensor.Finite(model.Weights.Read(name, torch.ScalarType.Float32), name, model.Source);
     }
 
     /// <summary>The value of a parameter.</summary>
@@ -151,6 +173,7 @@ internal sealed partial class MergePlan : IDisposable
 
     public void Dispose()
     {
+        _vocabulary?.Dispose();
         foreach (OpenMergeModel model in _models.Values)
         {
             model.Dispose();
@@ -343,9 +366,10 @@ internal sealed partial class MergePlan : IDisposable
     {
         torch.ScalarType type = _recipe.StoreAs ?? info.Dtype;
         bool isCopied = IsCopied(info.Name);
+        long[] shape = Covering(info.Name) is { } vocabulary && info.Shape.Length > 0 ? [vocabulary.Rows, .. info.Shape[1..]] : info.Shape;
         _tensors.Add(
             new(
-                new(info.Name, type, info.Shape, ElementTypes.ByteLength(type, info.Shape)!.Value),
+                new(info.Name, type, shape, ElementTypes.ByteLength(type, shape)!.Value),
                 depth,
                 slice,
                 module,
@@ -362,6 +386,9 @@ internal sealed partial class MergePlan : IDisposable
         }
     }
 
+    /// <summary>The vocabulary that arranges a tensor's rows; null for none.</summary>
+    private MergeVocabulary? Covering(string name) => _vocabulary?.Covers(name) == true ? _vocabulary : null;
+
     private bool IsCopied(string name) => _recipe.Copied.Any(part => name.Contains(part, StringComparison.Ordinal));
 
     /// <summary>Throws if models have other tensors than the reference; the first five differences are named.</summary>
@@ -373,17 +400,23 @@ internal sealed partial class MergePlan : IDisposable
                 Reference,
                 model,
                 IsCopied,
+                name => Covering(name) is not null,
                 problem => _recipe.Wrong(_recipe.Line, problem),
                 "name what each keeps of the first (Copied; in recipes 'copied'), such as a classification head"
             );
         }
     }
 
-    private void CheckVocabularies()
+    private void CheckKinds()
     {
         foreach (OpenMergeModel model in _models.Values.Where(model => !ReferenceEquals(model, Reference)))
         {
-            ModelDifferences.CheckKinds(Reference, model, problem => _recipe.Wrong(_recipe.Line, problem));
+            ModelDifferences.CheckKinds(
+                Reference,
+                model,
+                _recipe.Tokenizer is null,
+                problem => _recipe.Wrong(_recipe.Line, problem)
+            );
         }
     }
 
@@ -396,6 +429,11 @@ internal sealed partial class MergePlan : IDisposable
         }
 
         string name = tensor.Sources[model].Name;
-        return file.Contains(name) ? file.ReadFinite(name, torch.ScalarType.Float32) : torch.empty(0);
+        torch.Tensor values = file.Contains(name) ? file.ReadFinite(name, torch.ScalarType.Float32) : torch.empty(0);
+
+        // What a model says nothing of has no weight there; matrices of Gram have no rows of tokens.
+        return _method is Methods.Fisher && values.numel() > 0 && Covering(name) is { } vocabulary
+            ? vocabulary.Arrange(values, name, tensor.Sources[model].Model, null)
+            : values;
     }
 }

@@ -31,8 +31,9 @@ public sealed record MergeRecipe
     /// float32.</summary>
     public torch.ScalarType? StoreAs { get; init; }
 
-    /// <summary>The model whose tokenizer the result has; null for that of the base, or else of the first model.</summary>
-    public MergeModel? Tokenizer { get; init; }
+    /// <summary>The result's vocabulary, where the models have different ones; null, the default, for that of the base, or else of the first
+    /// model, which all must have.</summary>
+    public MergeTokenizer? Tokenizer { get; init; }
 
     /// <summary>Seed of the methods that drop at random; 0 by default.</summary>
     public int Seed { get; init; }
@@ -66,7 +67,12 @@ public sealed record MergeRecipe
     private IEnumerable<MergeModel> AllModels =>
         AllInputs
             .Select(input => input.Model)
-            .Concat(new[] { BaseModel, Tokenizer }.Concat(AllSlices.Select(slice => slice.BaseModel)).OfType<MergeModel>());
+            .Concat(
+                new[] { BaseModel, Tokenizer?.Source }
+                    .Concat(AllSlices.Select(slice => slice.BaseModel))
+                    .Concat(Tokenizer?.Tokens.Values.Select(token => token.Source) ?? [])
+                    .OfType<MergeModel>()
+            );
 
     /// <summary>Returns the recipe with other models.</summary>
     internal MergeRecipe With(Func<MergeModel, MergeModel> replace)
@@ -86,7 +92,17 @@ public sealed record MergeRecipe
                 ),
             ],
             BaseModel = BaseModel is null ? null : replace(BaseModel),
-            Tokenizer = Tokenizer is null ? null : replace(Tokenizer),
+            Tokenizer = Tokenizer is null
+                ? null
+                : Tokenizer with
+                {
+                    Source = Tokenizer.Source is { } source ? replace(source) : null,
+                    Tokens = Tokenizer.Tokens.ToDictionary(
+                        token => token.Key,
+                        token => token.Value with { Source = token.Value.Source is { } from ? replace(from) : null },
+                        StringComparer.Ordinal
+                    ),
+                },
         };
 
         MergeInput Input(MergeInput input) => input with { Model = replace(input.Model) };

@@ -123,7 +123,7 @@ public sealed class MergeRecipeFile
 
         if (recipe.Tokenizer is not null)
         {
-            root.Add("tokenizer_source", recipe.Tokenizer.Name);
+            root.Add("tokenizer", Tokenizer(recipe.Tokenizer));
         }
 
         if (recipe.Copied.Count > 0)
@@ -139,6 +139,62 @@ public sealed class MergeRecipeFile
         using var text = new StringWriter(CultureInfo.InvariantCulture) { NewLine = "\n" };
         new YamlStream(new YamlDocument(root)).Save(text, assignAnchors: false);
         return text.ToString().TrimEnd('\n', '.') + "\n";
+
+        static YamlMappingNode Tokenizer(MergeTokenizer tokenizer)
+        {
+            YamlMappingNode node = new() { { "source", tokenizer.IsUnion ? "union" : tokenizer.Source?.Name ?? "base" } };
+            if (tokenizer.Tokens.Count > 0)
+            {
+                YamlMappingNode tokens = new();
+                foreach ((string name, MergeToken token) in tokenizer.Tokens)
+                {
+                    tokens.Add(new YamlScalarNode(name) { Style = ScalarStyle.DoubleQuoted }, Token(token));
+                }
+
+                node.Add("tokens", tokens);
+            }
+
+            if (tokenizer.PadToMultipleOf > 0)
+            {
+                node.Add("pad_to_multiple_of", tokenizer.PadToMultipleOf.ToString(CultureInfo.InvariantCulture));
+            }
+
+            return node;
+        }
+
+        static YamlMappingNode Token(MergeToken token)
+        {
+            YamlMappingNode node = new();
+            if (token.IsZero)
+            {
+                node.Add("source", new YamlMappingNode { { "kind", "zero" } });
+            }
+            else if (token.Source is not null && (token.SourceToken is not null || token.SourceId is not null))
+            {
+                YamlMappingNode from = new() { { "kind", "model_token" }, { "model", token.Source.Name } };
+                if (token.SourceToken is { } other)
+                {
+                    from.Add("token", new YamlScalarNode(other) { Style = ScalarStyle.DoubleQuoted });
+                }
+                else
+                {
+                    from.Add("token_id", token.SourceId!.Value.ToString(CultureInfo.InvariantCulture));
+                }
+
+                node.Add("source", from);
+            }
+            else if (token.Source is not null)
+            {
+                node.Add("source", token.Source.Name);
+            }
+
+            if (token.Forces)
+            {
+                node.Add("force", "true");
+            }
+
+            return node;
+        }
 
         static void AddParts(YamlMappingNode node, IReadOnlyList<MergeInput> models, IReadOnlyList<MergeSlice> slices)
         {

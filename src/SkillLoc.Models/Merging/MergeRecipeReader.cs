@@ -10,7 +10,7 @@ namespace SkillLoc.Models.Merging;
 /// <param name="path">The file, for messages.</param>
 /// <param name="folder">What paths are relative to.</param>
 /// <param name="names">The names of the file's recipes.</param>
-internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet<string> names)
+internal sealed partial class MergeRecipeReader(string path, string folder, IReadOnlySet<string> names)
 {
     private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
     {
@@ -26,9 +26,8 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
         IReadOnlyList<MergeSlice> slices = [];
         IReadOnlyList<MergeModule> modules = [];
         IReadOnlyList<string> copied = [];
-        MergeModel? basis = null,
-            tokenizer = null;
-        bool isTokenizerOfBase = false;
+        MergeModel? basis = null;
+        MergeTokenizer? tokenizer = null;
         Dictionary<string, MergeSetting> parameters = [];
         torch.ScalarType? type = null,
             outType = null;
@@ -63,10 +62,10 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                     outType = Type(value, key);
                     break;
                 case "tokenizer_source":
-                    (tokenizer, isTokenizerOfBase) = Tokenizer(value, key);
-                    break;
                 case "tokenizer":
-                    (tokenizer, isTokenizerOfBase) = Tokenizer(Map(value, key));
+                    tokenizer = tokenizer is not null ? throw Wrong(value, "there are both 'tokenizer' and 'tokenizer_source': give one")
+                        : key == "tokenizer" ? Tokenizer(Map(value, "'tokenizer'"))
+                        : TokenizerOf(value, key);
                     break;
                 case "name":
                     name = Text(value, key);
@@ -97,7 +96,7 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
                 BaseModel = basis,
                 Parameters = parameters,
                 StoreAs = outType ?? type,
-                Tokenizer = isTokenizerOfBase ? basis : tokenizer,
+                Tokenizer = tokenizer,
                 Name = name,
                 Seed = seed,
                 Copied = copied,
@@ -240,30 +239,6 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
         int plus = text.LastIndexOf('+');
         return plus > 0 ? $"{PathOf(text[..plus])}+{PathOf(text[(plus + 1)..])}" : beside;
     }
-
-    private (MergeModel? Model, bool IsBase) Tokenizer(YamlMappingNode map)
-    {
-        (MergeModel? Model, bool IsBase) found = (null, false);
-        foreach ((string key, YamlNode value) in Keys(map))
-        {
-            found = key switch
-            {
-                "source" => Tokenizer(value, key),
-                "tokens" or "pad_to_multiple_of" => throw Wrong(value, $"'{key}': embeddings of other tokens are not supported"),
-                _ => throw Unknown(value, key, "source"),
-            };
-        }
-
-        return found;
-    }
-
-    private (MergeModel? Model, bool IsBase) Tokenizer(YamlNode node, string key) =>
-        Text(node, key) switch
-        {
-            "base" => (null, true),
-            "union" => throw Wrong(node, $"'{key}' is 'union': vocabularies are not joined; give 'base' or a model"),
-            _ => (Model(node, key), false),
-        };
 
     private Dictionary<string, MergeSetting> Settings(YamlNode node)
     {

@@ -23,10 +23,17 @@ internal static class ModelDifferences
         $"{string.Join("; ", problems.Take(Named))}{(problems.Count > Named ? $"; and {problems.Count - Named} more" : "")}";
 
     /// <summary>Throws if tensors have other names or shapes.</summary>
+    /// <param name="first">A model.</param>
+    /// <param name="second">Another one.</param>
+    /// <param name="ignored">Whether a tensor is not compared.</param>
+    /// <param name="hasOtherRows">Whether a tensor may have another number of rows.</param>
+    /// <param name="error">The exception of a problem.</param>
+    /// <param name="remedy">What may be done about it.</param>
     public static void Check(
         OpenMergeModel first,
         OpenMergeModel second,
         Func<string, bool> ignored,
+        Func<string, bool> hasOtherRows,
         Func<string, Exception> error,
         string remedy
     )
@@ -41,7 +48,7 @@ internal static class ModelDifferences
             {
                 problems.Add($"'{name}' is only in {(one is null ? second : first).Name}");
             }
-            else if (!one.Shape.SequenceEqual(other.Shape))
+            else if (!HaveSameShape(one.Shape, other.Shape, hasOtherRows(name)))
             {
                 problems.Add($"'{name}' has the shape [{string.Join(", ", one.Shape)}] and [{string.Join(", ", other.Shape)}]");
             }
@@ -56,7 +63,10 @@ internal static class ModelDifferences
     }
 
     /// <summary>Throws if tensors that are merged are missing or have other shapes.</summary>
-    public static void Check(IEnumerable<PlannedTensor> tensors, Func<string, Exception> error)
+    /// <param name="tensors">The tensors of the result.</param>
+    /// <param name="hasOtherRows">Whether a tensor may have another number of rows.</param>
+    /// <param name="error">The exception of a problem.</param>
+    public static void Check(IEnumerable<PlannedTensor> tensors, Func<string, bool> hasOtherRows, Func<string, Exception> error)
     {
         List<string> problems = [];
         foreach (PlannedTensor tensor in tensors)
@@ -65,7 +75,7 @@ internal static class ModelDifferences
             {
                 string? problem =
                     !source.Model.Tensors.TryGetValue(source.Name, out TensorInfo? found) ? "is missing"
-                    : found.Shape.SequenceEqual(tensor.Info.Shape) ? null
+                    : HaveSameShape(found.Shape, tensor.Info.Shape, hasOtherRows(source.Name)) ? null
                     : $"has the shape [{string.Join(", ", found.Shape)}] instead of [{string.Join(", ", tensor.Info.Shape)}]";
                 if (problem is not null)
                 {
@@ -80,8 +90,8 @@ internal static class ModelDifferences
         }
     }
 
-    /// <summary>Throws if the architectures or vocabularies differ.</summary>
-    public static void CheckKinds(OpenMergeModel first, OpenMergeModel second, Func<string, Exception> error)
+    /// <summary>Throws if the architectures differ, or else the vocabularies where they matter.</summary>
+    public static void CheckKinds(OpenMergeModel first, OpenMergeModel second, bool withVocabulary, Func<string, Exception> error)
     {
         if (first.Config is not { } one || second.Config is not { } other)
         {
@@ -95,24 +105,29 @@ internal static class ModelDifferences
             where !Equals(values.One, values.Other)
             select FormattableString.Invariant($"the {property.Name} is {values.One} and {values.Other}"),
         ];
-        if (problems.Count == 0 && first.Folder is not null && second.Folder is not null && !ReferenceEquals(first.Folder, second.Folder))
+        string remedy = "";
+        if (
+            withVocabulary
+            && problems.Count == 0
+            && first.Folder is not null
+            && second.Folder is not null
+            && !ReferenceEquals(first.Folder, second.Folder)
+            && MergeVocabulary.HasTokenizer(first)
+            && MergeVocabulary.HasTokenizer(second)
+        )
         {
             problems = Vocabulary(first.Folder, second.Folder);
+            remedy = "; 'tokenizer: {source: union}', or 'base', puts their tokens in one order";
         }
 
         if (problems.Count > 0)
         {
-            throw error($"{first.Name} and {second.Name} are not of one kind: {First(problems)}");
+            throw error($"{first.Name} and {second.Name} are not of one kind: {First(problems)}{remedy}");
         }
     }
 
     private static List<string> Vocabulary(CheckpointFolder first, CheckpointFolder second)
     {
-        if (!HasTokenizer(first) || !HasTokenizer(second))
-        {
-            return [];
-        }
-
         var one = CheckpointTokenizer.Load(first.Path);
         var other = CheckpointTokenizer.Load(second.Path);
         return one.HasVocabularyOf(other)
@@ -126,11 +141,8 @@ internal static class ModelDifferences
             ];
 
         static string Spelled(string? token) => token is null ? "none" : $"'{token}'";
-
-        static bool HasTokenizer(CheckpointFolder folder) =>
-            folder.Config.IsKnown
-            && folder.TokenizerFiles.Any(file =>
-                Path.GetFileName(file) is "vocab.json" or "vocab.txt" or "tokenizer.json" or "spiece.model" or "sentencepiece.bpe.model"
-            );
     }
+
+    private static bool HaveSameShape(long[] one, long[] other, bool butRows) =>
+        butRows && one.Length > 0 && other.Length > 0 ? one.AsSpan(1).SequenceEqual(other.AsSpan(1)) : one.SequenceEqual(other);
 }

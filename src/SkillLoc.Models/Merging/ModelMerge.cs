@@ -35,11 +35,10 @@ public static class ModelMerge
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxShardBytes ?? 1, 1);
         using var plan = new MergePlan(recipe);
         CheckTarget(plan, folder);
-        ModelConfig config =
-            plan.Reference.Config
-            ?? plan.Models.Select(model => model.Config).FirstOrDefault(found => found is not null)
+        OpenMergeModel configured =
+            plan.Models.FirstOrDefault(model => model.Config is not null)
             ?? throw recipe.Wrong(recipe.Line, "none of the models is a checkpoint folder, so that the result has no config.json");
-        config = plan.Configure(config);
+        ModelConfig config = plan.Configure(configured.Config!, configured);
 
         CheckpointFolder.CheckWritable(folder);
         Observe(plan, options);
@@ -58,7 +57,7 @@ public static class ModelMerge
                 options.Progress?.Report(new(info.Name, ++done, plan.Tensors.Count));
                 return merged;
             },
-            [.. plan.TokenizerModel?.Folder?.TokenizerFiles ?? []],
+            plan.TokenizerFiles,
             Texts(plan, report, recipe),
             options.MaxShardBytes
         );
@@ -169,6 +168,10 @@ public static class ModelMerge
             ["README.md"] = MergeCard.Write(report, plan.Method, recipe, yaml),
             [RecipeFile] = yaml,
         };
+        foreach ((string name, string text) in plan.TokenizerTexts())
+        {
+            texts.Add(name, text);
+        }
 
         // The task, where all models that say one say the same.
         string[] settings =

@@ -57,10 +57,8 @@ public sealed partial class CheckpointTokenizer
         {
             _wordPieces = new WordPieceModel(_vocabulary, unspelled, UnknownWord(files, model), model);
         }
-        _added = new AddedTokens(
-            [.. added.Select(token => special.Contains(token.Content) ? token with { IsSpecial = true } : token)],
-            _steps.Normalize
-        );
+        Added = [.. added.Select(token => special.Contains(token.Content) ? token with { IsSpecial = true } : token)];
+        _added = new AddedTokens(Added, _steps.Normalize);
         Format = FormatOf(files, serialized);
 
         // Rows of models of one segment, or of no segments, have no types.
@@ -110,6 +108,9 @@ public sealed partial class CheckpointTokenizer
 
     /// <summary>How it spells words.</summary>
     internal TokenizerKind Kind => _kind;
+
+    /// <summary>The added tokens, special ones too.</summary>
+    internal IReadOnlyList<AddedToken> Added { get; }
 
     /// <summary>The special tokens around texts.</summary>
     internal SequenceFormat Format { get; }

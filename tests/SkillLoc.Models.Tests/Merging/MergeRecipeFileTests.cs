@@ -41,7 +41,7 @@ public sealed class MergeRecipeFileTests : IDisposable
             copied: [classifier, head]
             """
         );
-        Assert.Equal(("ties", "/base", "/tokens"), (recipe.Method, recipe.BaseModel!.Name, recipe.Tokenizer!.Name));
+        Assert.Equal(("ties", "/base", "/tokens"), (recipe.Method, recipe.BaseModel!.Name, recipe.Tokenizer!.Source!.Name));
         Assert.Equal((torch.ScalarType.BFloat16, -7, "", 1), (recipe.StoreAs, recipe.Seed, recipe.Name, recipe.Line));
         Assert.Equal(["classifier", "head"], recipe.Copied);
         Assert.Equal(["/a", "/b+/c"], recipe.Models.Select(input => input.Model.Name));
@@ -92,14 +92,19 @@ public sealed class MergeRecipeFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("tokenizer_source: base", "/base")]
+    [InlineData("tokenizer_source: base", "base")]
+    [InlineData("tokenizer_source: union", "union")]
+    [InlineData("tokenizer_source: model:/other", "/other")]
     [InlineData("tokenizer_source: /other", "/other")]
-    [InlineData("tokenizer: { source: base }", "/base")]
+    [InlineData("tokenizer: { source: base }", "base")]
     [InlineData("tokenizer: { source: /other }", "/other")]
-    [InlineData("tokenizer: {}", null)]
+    [InlineData("tokenizer: {}", "union")]
     [InlineData("seed: 0", null)]
-    public void ATokenizerIsThatOfTheBaseOrOfAModel(string key, string? expected) =>
-        Assert.Equal(expected, Single($"merge_method: linear\nbase_model: /base\nmodels: [{{model: /a}}]\n{key}").Tokenizer?.Name);
+    public void ATokenizerIsThatOfTheBaseOrOfAModel(string key, string? expected)
+    {
+        MergeTokenizer? read = Single($"merge_method: linear\nbase_model: /base\nmodels: [{{model: /a}}]\n{key}").Tokenizer;
+        Assert.Equal(expected, read is null ? null : read.IsUnion ? "union" : read.Source?.Name ?? "base");
+    }
 
     [Theory]
     [InlineData("dtype: float32", torch.ScalarType.Float32)]
@@ -202,11 +207,29 @@ public sealed class MergeRecipeFileTests : IDisposable
     [InlineData("copied: [[a]]", ", line 1: 'copied' must be a text.")]
     [InlineData("dtype: int64", ", line 1: 'dtype' is 'int64'; it must be float32, float16, bfloat16 or float64.")]
     [InlineData("out_dtype: x", ", line 1: 'out_dtype' is 'x'; it must be float32, float16, bfloat16 or float64.")]
-    [InlineData("tokenizer: x", ", line 1: tokenizer must be a mapping of keys to values.")]
-    [InlineData("tokenizer: {tokens: x}", ", line 1: 'tokens': embeddings of other tokens are not supported.")]
-    [InlineData("tokenizer: {pad_to_multiple_of: 8}", ", line 1: 'pad_to_multiple_of': embeddings of other tokens are not supported.")]
-    [InlineData("tokenizer: {x: 8}", ", line 1: the key 'x' is unknown here; there are source.")]
-    [InlineData("tokenizer: {source: union}", ", line 1: 'source' is 'union': vocabularies are not joined; give 'base' or a model.")]
+    [InlineData("tokenizer: x", ", line 1: 'tokenizer' must be a mapping of keys to values.")]
+    [InlineData("tokenizer: {tokens: x}", ", line 1: 'tokens' must be a mapping of keys to values.")]
+    [InlineData("tokenizer: {tokens: {a: x}}", ", line 1: the token 'a' must be a mapping of keys to values.")]
+    [InlineData("tokenizer: {tokens: {'': {}}}", ", line 1: a token must not be empty.")]
+    [InlineData("tokenizer: {tokens: {a: {force: 1}}}", ", line 1: 'force' must be true or false.")]
+    [InlineData("tokenizer: {tokens: {a: {x: 1}}}", ", line 1: the key 'x' is unknown here; there are source, force.")]
+    [InlineData("tokenizer:\n tokens: {a: {source: {kind: one}}}", ", line 2: 'kind' is 'one'; it must be zero or model_token.")]
+    [InlineData("tokenizer: {tokens: {a: {source: {kind: zero, model: b}}}}", ", line 1: 'kind: zero' has no 'model' and no 'token'.")]
+    [InlineData("tokenizer: {tokens: {a: {source: {kind: model_token, token: b}}}}", ", line 1: 'kind: model_token' lacks 'model'.")]
+    [InlineData(
+        "tokenizer: {tokens: {a: {source: {kind: model_token, model: b, token: c, token_id: 1}}}}",
+        ", line 1: 'kind: model_token' needs exactly one of 'token' and 'token_id'."
+    )]
+    [InlineData(
+        "tokenizer: {tokens: {a: {source: {kind: model_token, model: b, x: c}}}}",
+        ", line 1: the key 'x' is unknown here; there are kind, model, token, token_id."
+    )]
+    [InlineData("tokenizer: {pad_to_multiple_of: 0}", ", line 1: 'pad_to_multiple_of' is '0'; it must be a whole number.")]
+    [InlineData("tokenizer: {x: 8}", ", line 1: the key 'x' is unknown here; there are source, tokens, pad_to_multiple_of.")]
+    [InlineData(
+        "tokenizer: {source: union}\ntokenizer_source: base",
+        ", line 2: there are both 'tokenizer' and 'tokenizer_source': give one."
+    )]
     [InlineData("parameters: {a: }", ", line 1: 'a' has no value.")]
     [InlineData("parameters: {a: ~}", ", line 1: 'a' has no value.")]
     [InlineData("parameters: {a: null}", ", line 1: 'a' has no value.")]
@@ -303,7 +326,7 @@ public sealed class MergeRecipeFileTests : IDisposable
         };
         string text = MergeRecipeFile.Write(recipe);
         MergeRecipe read = Single(text);
-        Assert.Equal(("slerp", "/base", "/tokens"), (read.Method, read.BaseModel!.Name, read.Tokenizer!.Name));
+        Assert.Equal(("slerp", "/base", "/tokens"), (read.Method, read.BaseModel!.Name, read.Tokenizer!.Source!.Name));
         Assert.Equal((torch.ScalarType.BFloat16, 5), (read.StoreAs, read.Seed));
         Assert.Equal(["head"], read.Copied);
         MergeSlice slice = Assert.Single(read.Slices);

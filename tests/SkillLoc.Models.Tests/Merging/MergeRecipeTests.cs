@@ -203,7 +203,7 @@ public sealed class MergeRecipeTests : IDisposable
     [InlineData("merge_method: ties\nbase_model: BASE\nmodels:\n  - model: TUNED\n    parameters:\n      density: 1.5", 6, "density")]
     [InlineData("merge_method: ties\nmodels:\n  - model: BASE", 1, "base_model")]
     [InlineData("merge_method: linear\nmodels:\n  - model: BASE\nmodules:\n  a: b", 5, "the module 'a'")]
-    [InlineData("merge_method: linear\nmodels:\n  - model: BASE\ntokenizer_source: union", 4, "union")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: TUNED\ntokenizer_source: union", 4, "has no tokenizer")]
     [InlineData("merge_method: linear\nmodels:\n  - model: BASE\ndtype: int8", 4, "int8")]
     [InlineData("merge_method: linear\nmodels: ]", 2, "YAML")]
     [InlineData("merge_method: passthrough\nslices:\n  - sources:\n      - model: BASE\n        layer_range: [0, 9]", 4, "layer_range")]
