@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tokenization;
 using TorchSharp;
 
 namespace SkillLoc.Models.Merging;
@@ -107,7 +108,16 @@ internal sealed partial class MergePlan : IDisposable
         Reference.Folder ?? _models.Values.Select(model => model.Folder).FirstOrDefault(folder => folder is not null);
 
     /// <summary>Tokenizer files with other content, by name.</summary>
-    public IReadOnlyDictionary<string, string> TokenizerTexts() => _vocabulary?.Texts(null) ?? [];
+    public IReadOnlyDictionary<string, string> TokenizerTexts()
+    {
+        string? template =
+            _recipe.ChatTemplate == MergeVocabulary.MostCommonTemplate
+                ? MergeVocabulary.CommonTemplate(_models.Values)
+                : _recipe.ChatTemplate;
+        return _vocabulary is not null ? _vocabulary.Texts(template)
+            : template is null || TokenizerFolder is not { } folder ? []
+            : TokenizerEdits.Of(CheckpointTokenizer.Load(folder.Path), [], new Dictionary<string, int>(), template);
+    }
 
     /// <summary>Where the recipe's file names a model, as the start of a message; empty for a recipe in code.</summary>
     public string PlaceOf(OpenMergeModel model) =>

@@ -35,6 +35,10 @@ public sealed record MergeRecipe
     /// model, which all must have.</summary>
     public MergeTokenizer? Tokenizer { get; init; }
 
+    /// <summary>The chat template of the result's tokenizer, in Jinja, or <c>auto</c> for the one that most of the models have; null, the
+    /// default, for that of the tokenizer.</summary>
+    public string? ChatTemplate { get; init; }
+
     /// <summary>Seed of the methods that drop at random; 0 by default.</summary>
     public int Seed { get; init; }
 

@@ -126,6 +126,11 @@ public sealed class MergeRecipeFile
             root.Add("tokenizer", Tokenizer(recipe.Tokenizer));
         }
 
+        if (recipe.ChatTemplate is { } template)
+        {
+            root.Add("chat_template", template);
+        }
+
         if (recipe.Copied.Count > 0)
         {
             root.Add("copied", new YamlSequenceNode(recipe.Copied.Select(name => new YamlScalarNode(name))));

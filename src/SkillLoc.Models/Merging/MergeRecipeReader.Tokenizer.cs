@@ -7,6 +7,14 @@ internal sealed partial class MergeRecipeReader
 {
     private const string OldPrefix = "model:";
 
+    private string ChatTemplate(YamlNode node, string key)
+    {
+        string text = Text(node, key);
+        return text == MergeVocabulary.MostCommonTemplate || text.Contains('{', StringComparison.Ordinal)
+            ? text
+            : throw Wrong(node, $"'{key}' is '{text}'; mergekit's own templates are not here: write the template itself, or 'auto'");
+    }
+
     private MergeTokenizer TokenizerOf(YamlNode node, string key)
     {
         string text = node is YamlScalarNode ? Text(node, key) : "";

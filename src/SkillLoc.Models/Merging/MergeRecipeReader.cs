@@ -14,7 +14,6 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
 {
     private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
     {
-        ["chat_template"] = "chat templates are not supported",
         ["residual_weight"] = "residual weights are not supported",
     };
 
@@ -32,6 +31,7 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
         torch.ScalarType? type = null,
             outType = null;
         string name = "";
+        string? chatTemplate = null;
         int seed = 0;
         foreach ((string key, YamlNode value) in Keys(map))
         {
@@ -67,6 +67,11 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
                         : key == "tokenizer" ? Tokenizer(Map(value, "'tokenizer'"))
                         : TokenizerOf(value, key);
                     break;
+                case "chat_template" when IsNull(value):
+                    break;
+                case "chat_template":
+                    chatTemplate = ChatTemplate(value, key);
+                    break;
                 case "name":
                     name = Text(value, key);
                     break;
@@ -80,7 +85,8 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
                     throw Unknown(
                         value,
                         key,
-                        "merge_method, models, slices, modules, base_model, parameters, dtype, out_dtype, tokenizer_source, tokenizer, name, seed, copied"
+                        "merge_method, models, slices, modules, base_model, parameters, dtype, out_dtype, tokenizer_source, tokenizer, chat_template, name, seed, "
+                            + "copied"
                     );
             }
         }
@@ -97,6 +103,7 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
                 Parameters = parameters,
                 StoreAs = outType ?? type,
                 Tokenizer = tokenizer,
+                ChatTemplate = chatTemplate,
                 Name = name,
                 Seed = seed,
                 Copied = copied,

@@ -8,6 +8,9 @@ namespace SkillLoc.Models.Merging;
 /// <summary>The vocabulary of a merge's result, and which row of each model's embeddings a token has.</summary>
 internal sealed class MergeVocabulary : IDisposable
 {
+    /// <summary>What a recipe has for the chat template of most models.</summary>
+    public const string MostCommonTemplate = "auto";
+
     private const int NoRow = -1;
 
     // Tensors with a row for each token, by their names without prefixes.
@@ -134,6 +137,17 @@ internal sealed class MergeVocabulary : IDisposable
         && folder.TokenizerFiles.Any(file =>
             Path.GetFileName(file) is "vocab.json" or "vocab.txt" or "tokenizer.json" or "spiece.model" or "sentencepiece.bpe.model"
         );
+
+    /// <summary>The chat template that most models have, of as many the first; null if none has one.</summary>
+    public static string? CommonTemplate(IEnumerable<OpenMergeModel> models) =>
+        models
+            .Select(model => model.Folder?.Path)
+            .OfType<string>()
+            .Select(TokenizerEdits.ChatTemplateOf)
+            .OfType<string>()
+            .GroupBy(template => template.Trim(), StringComparer.Ordinal)
+            .MaxBy(same => same.Count())
+            ?.Key;
 
     /// <summary>Whether a tensor has a row for each token, and they are arranged.</summary>
     public bool Covers(string name) => IsArranged && Tensors.Contains(StoredNames.Common(name));

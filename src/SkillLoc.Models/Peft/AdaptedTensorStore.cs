@@ -10,7 +10,7 @@ namespace SkillLoc.Models.Peft;
 /// The tensors of a base with an adapter in them: each is read from the base and changed when it is asked for. Changes are computed in
 /// double precision.
 /// </summary>
-internal sealed class AdaptedTensorStore : ITensorStore
+internal sealed partial class AdaptedTensorStore : ITensorStore
 {
     private const string ClassifierModule = "classifier.";
     private const string ScoreModule = "score.";
@@ -159,6 +159,11 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
     private void Add(string module, Dictionary<string, PeftTensor> parts)
     {
+        if (IsOfOneStack(module + ".weight") && !_adapter.Config.Flag("ensure_weight_tying"))
+        {
+            throw OfOneStack(module);
+        }
+
         string weight = Weight(module);
         long[] shape = Shape(weight);
         if (parts.TryGetValue("ia3_l", out PeftTensor? scales))
@@ -302,6 +307,11 @@ internal sealed class AdaptedTensorStore : ITensorStore
     {
         if (PeftNames.Find(_base, name) is { } stored)
         {
+            if (IsOfOneStack(name) && !IsOfBoth(key, tensor))
+            {
+                throw OfOneStack(key);
+            }
+
             Fits(key, tensor, _stored[stored].Shape);
             if (!_adapter.Config.Flag("ensure_weight_tying"))
             {
@@ -331,53 +341,6 @@ internal sealed class AdaptedTensorStore : ITensorStore
         {
             throw Wrong(key, $"is a parameter that the base {_base.Path} does not have: it is an adapter of another base");
         }
-    }
-
-    private void AddPrompt(PeftTensor prompts)
-    {
-        int tokens = _adapter.Config.Whole("num_virtual_tokens");
-        if (_adapter.Tuner == PeftAdapter.PrefixTuning)
-        {
-            // A decoder's layers take entries 4 i and 4 i + 1 of the keys and values, counted around.
-            long layers = _adapter.Config.Whole("num_layers"),
-                width = (long)_config.Heads * _config.HeadSize;
-            bool decodes = _config.IsEncoderDecoder;
-            if (layers != (decodes ? _config.DecoderLayers : _config.Layers))
-            {
-                throw _adapter.Config.Wrong("num_layers", $"is {layers}; the base {_base.Path} has another number of layers");
-            }
-
-            Fits("prompt_embeddings", prompts, [tokens, 2 * layers * width]);
-            string name = PastKeyValues.NameOf(_config);
-            long[] shape = [layers, 2, _config.Heads, tokens, _config.HeadSize];
-            _added[name] = (
-                Info(name, ScalarType.Float32, shape),
-                () =>
-                {
-                    Tensor entries = prompts.ToTensor().view(tokens, 2 * layers, _config.Heads, _config.HeadSize).permute(1, 2, 0, 3);
-                    if (decodes)
-                    {
-                        long[] order =
-                        [
-                            .. Enumerable
-                                .Range(0, (int)layers)
-                                .SelectMany(i => new[] { 4L * i % (2 * layers), ((4L * i) + 1) % (2 * layers) }),
-                        ];
-                        entries = entries.index_select(0, tensor(order));
-                    }
-
-                    return entries.contiguous().view(shape);
-                }
-            );
-            return;
-        }
-
-        int modules = prompts.Shape.Length == 2 && prompts.Shape[0] == 2L * tokens ? 2 : 1;
-        Fits("prompt_embeddings", prompts, [(long)tokens * modules, _config.HiddenSize]);
-        _added[VirtualTokens.ParameterName] = (
-            Info(VirtualTokens.ParameterName, ScalarType.Float32, [1, tokens, _config.HiddenSize]),
-            () => prompts.ToTensor().narrow(0, 0, tokens).unsqueeze(0)
-        );
     }
 
     /// <summary>alpha / r, or alpha / sqrt r.</summary>
@@ -413,6 +376,26 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
         throw Wrong(module, $"is a module that the base {_base.Path} does not have: it is an adapter of another base");
     }
+
+    /// <summary>Whether a name is that of the embeddings of one of T5's stacks, which Python can adapt apart from the other's.</summary>
+    private bool IsOfOneStack(string name) =>
+        _config.ModelType == "t5" && name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight";
+
+    private bool IsOfBoth(string key, PeftTensor tensor)
+    {
+        string other = key.Contains("encoder.", StringComparison.Ordinal)
+            ? key.Replace("encoder.", "decoder.", StringComparison.Ordinal)
+            : key.Replace("decoder.", "encoder.", StringComparison.Ordinal);
+        return _adapter.Tensors.TryGetValue(other, out PeftTensor? same)
+            && same.Shape.SequenceEqual(tensor.Shape)
+            && same.Values.AsSpan().SequenceEqual(tensor.Values);
+    }
+
+    private NotSupportedException OfOneStack(string key) =>
+        new(
+            $"{_adapter.WeightsSource}: '{key}' adapts the word embeddings of one of T5's stacks, which share one table here: adapt 'shared', "
+                + "or both alike."
+        );
 
     private string Bias(string module) =>
         AdaptedBias(module) ?? throw Wrong(module, $"has a bias, and the module of the base {_base.Path} has none");

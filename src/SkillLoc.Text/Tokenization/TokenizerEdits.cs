@@ -21,6 +21,15 @@ internal static class TokenizerEdits
 
     private static readonly JsonDocumentOptions Lenient = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
 
+    /// <summary>The chat template of a folder's tokenizer; null for none.</summary>
+    public static string? ChatTemplateOf(string folder)
+    {
+        string own = Path.Join(folder, "chat_template.jinja");
+        return File.Exists(own)
+            ? File.ReadAllText(own)
+            : TokenizerFiles.Text(new TokenizerFiles(folder).ReadObject(TokenizerFiles.Settings), ChatTemplate);
+    }
+
     /// <summary>Returns the files that change, by name; the others of <see cref="CheckpointTokenizer.Files"/> stay as they are.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="added">New added tokens, in the order of their ids.</param>

@@ -157,14 +157,17 @@ public sealed class MergeRecipeFileTests : IDisposable
     [InlineData("merge_method: [a]", ", line 1: 'merge_method' must be a text.")]
     [InlineData("merge_method: {a: b}", ", line 1: 'merge_method' must be a text.")]
     [InlineData("[a]: b", ", line 1: a key must be a text.")]
-    [InlineData("chat_template: x", ", line 1: 'chat_template': chat templates are not supported.")]
+    [InlineData(
+        "chat_template: chatml",
+        ", line 1: 'chat_template' is 'chatml'; mergekit's own templates are not here: write the template itself, or 'auto'."
+    )]
     [InlineData("residual_weight: x", ", line 1: 'residual_weight': residual weights are not supported.")]
     [InlineData("modules: x", ", line 1: 'modules' must be a mapping of keys to values.")]
     [InlineData("modules: {a: x}", ", line 1: the module 'a' must be a mapping of keys to values.")]
     [InlineData(
         "x: 1",
         ", line 1: the key 'x' is unknown here; there are merge_method, models, slices, modules, base_model, parameters, dtype, out_dtype, "
-            + "tokenizer_source, tokenizer, name, seed, copied."
+            + "tokenizer_source, tokenizer, chat_template, name, seed, copied."
     )]
     [InlineData("models: a", ", line 1: 'models' must be a list.")]
     [InlineData("models: []", ", line 1: 'models' must be a list.")]

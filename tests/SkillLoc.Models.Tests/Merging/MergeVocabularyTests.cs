@@ -128,6 +128,29 @@ public sealed class MergeVocabularyTests : IDisposable
     }
 
     [Fact]
+    public void AChatTemplateIsOneOfItsOwnOrThatOfMostModels()
+    {
+        (string a, string b, string c) = Three();
+        foreach ((string folder, string template) in new[] { (a, "{one}"), (b, "{two}"), (c, "{two}") })
+        {
+            File.WriteAllText(Path.Join(folder, "tokenizer_config.json"), $$"""{ "chat_template": "{{template}}" }""");
+        }
+
+        foreach ((string key, string expected) in new[] { ("auto", "{two}"), ("'{{ x }}'", "{{ x }}") })
+        {
+            Run(
+                $"merge_method: linear\nmodels: [{{model: {a}}}, {{model: {b}}}, {{model: {c}}}]\ntokenizer_source: union\n"
+                    + $"chat_template: {key}"
+            );
+            JsonNode settings = JsonNode.Parse(File.ReadAllText(Path.Join(Target, "tokenizer_config.json")))!;
+            Assert.Equal(expected, (string?)settings["chat_template"]);
+        }
+
+        Run($"merge_method: linear\nmodels: [{{model: {c}}}]\nchat_template: '{{{{ y }}}}'");
+        Assert.Equal("{{ y }}", (string?)JsonNode.Parse(File.ReadAllText(Path.Join(Target, "tokenizer_config.json")))!["chat_template"]);
+    }
+
+    [Fact]
     public void IdsOfTheConfigurationAreThoseOfTheNewOrder()
     {
         // A vocabulary in which the first two words have changed places.
