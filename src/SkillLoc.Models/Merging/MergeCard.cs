@@ -28,8 +28,7 @@ internal static class MergeCard
             string value = string.Join(
                 "; ",
                 recipe
-                    .AllInputs
-                    .Where(input => input.Parameters.ContainsKey(parameter.Name))
+                    .AllInputs.Where(input => input.Parameters.ContainsKey(parameter.Name))
                     .Select(input => $"{input.Model}: {input.Parameters[parameter.Name]}")
                     .Concat(
                         recipe

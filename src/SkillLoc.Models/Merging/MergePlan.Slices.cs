@@ -57,7 +57,9 @@ internal sealed partial class MergePlan
         List<MergeModule> modules =
         [
             .. _recipe.Modules,
-            .. _recipe.Slices.Count > 0 ? [new MergeModule(Whole) { Slices = _recipe.Slices, Line = _recipe.Line }] : Array.Empty<MergeModule>(),
+            .. _recipe.Slices.Count > 0
+                ? [new MergeModule(Whole) { Slices = _recipe.Slices, Line = _recipe.Line }]
+                : Array.Empty<MergeModule>(),
         ];
         foreach (MergeModule module in modules)
         {

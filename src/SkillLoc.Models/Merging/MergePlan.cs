@@ -100,7 +100,6 @@ internal sealed partial class MergePlan : IDisposable
     /// <summary>All models that are read.</summary>
     public IEnumerable<OpenMergeModel> Models => _models.Values;
 
-
     /// <summary>The result's tokenizer files, some of which <see cref="TokenizerTexts"/> replaces.</summary>
     public IReadOnlyList<string> TokenizerFiles => _vocabulary?.Files ?? TokenizerFolder?.TokenizerFiles ?? [];
 
@@ -208,6 +207,10 @@ internal sealed partial class MergePlan : IDisposable
             catch (InvalidDataException e) when (_recipe.Source.Length > 0)
             {
                 throw _recipe.Wrong(line, $"the model '{model}' cannot be merged: {e.Message.TrimEnd('.')}", e);
+            }
+            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException && _recipe.Source.Length > 0)
+            {
+                throw new FileNotFoundException(_recipe.Wrong(line, e.Message.TrimEnd('.')).Message, e);
             }
         }
 
@@ -421,12 +424,7 @@ internal sealed partial class MergePlan : IDisposable
     {
         foreach (OpenMergeModel model in _models.Values.Where(model => !ReferenceEquals(model, Reference)))
         {
-            ModelDifferences.CheckKinds(
-                Reference,
-                model,
-                _recipe.Tokenizer is null,
-                problem => _recipe.Wrong(_recipe.Line, problem)
-            );
+            ModelDifferences.CheckKinds(Reference, model, _recipe.Tokenizer is null, problem => _recipe.Wrong(_recipe.Line, problem));
         }
     }
 

@@ -130,15 +130,16 @@ internal sealed partial class MergeRecipeReader
         }
 
         return kind == "zero"
-                ? token.Source is null && token.SourceToken is null && token.SourceId is null
-                    ? token with
-                    {
-                        IsZero = true,
-                    }
-                    : throw Wrong(map, "'kind: zero' has no 'model' and no 'token'")
-            : token.Source is null ? throw Wrong(map, "'kind: model_token' lacks 'model'")
-            : (token.SourceToken is null) == (token.SourceId is null)
-                ? throw Wrong(map, "'kind: model_token' needs exactly one of 'token' and 'token_id'")
-            : token;
+            ? token.Source is null && token.SourceToken is null && token.SourceId is null
+                ? token with
+                {
+                    IsZero = true,
+                }
+                : throw Wrong(map, "'kind: zero' has no 'model' and no 'token'")
+            : token.Source is null
+                ? throw Wrong(map, "'kind: model_token' lacks 'model'")
+                : (token.SourceToken is null) == (token.SourceId is null)
+                    ? throw Wrong(map, "'kind: model_token' needs exactly one of 'token' and 'token_id'")
+                    : token;
     }
 }

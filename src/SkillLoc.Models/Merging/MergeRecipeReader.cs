@@ -63,7 +63,8 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
                     break;
                 case "tokenizer_source":
                 case "tokenizer":
-                    tokenizer = tokenizer is not null ? throw Wrong(value, "there are both 'tokenizer' and 'tokenizer_source': give one")
+                    tokenizer =
+                        tokenizer is not null ? throw Wrong(value, "there are both 'tokenizer' and 'tokenizer_source': give one")
                         : key == "tokenizer" ? Tokenizer(Map(value, "'tokenizer'"))
                         : TokenizerOf(value, key);
                     break;
@@ -224,9 +225,41 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
     /// <summary>A recipe of this file, or a path.</summary>
     private MergeModel Model(YamlNode node, string key)
     {
-        // mergekit also writes a mapping with 'model' and 'path'.
-        string text = Text(node is YamlMappingNode map && map.Children.TryGetValue("model", out YamlNode? inner) ? inner : node, key);
+        string text = ModelText(node, key);
         return names.Contains(text) ? MergeModel.Named(text) : MergeModel.At(PathOf(text)).Called(text);
+    }
+
+    /// <summary>What names a model: a text, or as mergekit writes it, 'model' and 'lora' with 'path' and 'revision' each.</summary>
+    private string ModelText(YamlNode node, string key)
+    {
+        if (node is not YamlMappingNode map)
+        {
+            return Text(node, key);
+        }
+
+        string? model = null,
+            added = null,
+            revision = null;
+        foreach ((string part, YamlNode value) in Keys(map).Where(pair => !IsNull(pair.Value)))
+        {
+            switch (part)
+            {
+                case "model" or "path":
+                    model = ModelText(value, key);
+                    break;
+                case "lora":
+                    added = ModelText(value, part);
+                    break;
+                case "revision":
+                    revision = Text(value, part);
+                    break;
+                default:
+                    throw Unknown(value, part, "model, lora, path, revision");
+            }
+        }
+
+        model = model ?? throw Wrong(node, $"'{key}' lacks 'model' or 'path'");
+        return $"{model}{(revision is null ? "" : "@" + revision)}{(added is null ? "" : "+" + added)}";
     }
 
     /// <summary>A path beside the file where there is one, or else as it is written; both parts of BASE+ADDED.</summary>

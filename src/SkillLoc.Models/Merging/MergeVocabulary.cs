@@ -94,10 +94,7 @@ internal sealed class MergeVocabulary : IDisposable
             {
                 CheckpointTokenizer own = TokenizerOf(model);
                 int rows = RowsOf(model);
-                _rows.Add(
-                    model,
-                    [.. _tokens.Select(token => token is not null && own.TokenId(token) is { } id && id < rows ? id : NoRow)]
-                );
+                _rows.Add(model, [.. _tokens.Select(token => token is not null && own.TokenId(token) is { } id && id < rows ? id : NoRow)]);
             }
 
             for (int id = 0; id < _tokens.Count; id++)
@@ -378,7 +375,9 @@ internal sealed class MergeVocabulary : IDisposable
             using var values = new NativeFloats(read(donor, stored));
             if (values.Length != (long)RowsOf(donor) * width)
             {
-                throw new InvalidDataException($"{donor.Source}: tensor '{stored}' has {values.Length} scalars instead of {RowsOf(donor)} x {width}.");
+                throw new InvalidDataException(
+                    $"{donor.Source}: tensor '{stored}' has {values.Length} scalars instead of {RowsOf(donor)} x {width}."
+                );
             }
 
             foreach ((int id, (OpenMergeModel Model, int Row)[] sources) in _fills)

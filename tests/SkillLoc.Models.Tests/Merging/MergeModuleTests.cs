@@ -132,7 +132,11 @@ public sealed class MergeModuleTests : IDisposable
             Method = "passthrough",
             Modules =
             [
-                new("encoder") { Models = [T5], Parameters = new Dictionary<string, MergeSetting> { ["scale"] = 2 } },
+                new("encoder")
+                {
+                    Models = [T5],
+                    Parameters = new Dictionary<string, MergeSetting> { ["scale"] = 2 },
+                },
                 new("decoder") { Slices = [new([new(T5) { FirstLayer = 1, EndLayer = 2 }])] },
             ],
         };

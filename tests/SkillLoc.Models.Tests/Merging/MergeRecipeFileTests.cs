@@ -92,6 +92,14 @@ public sealed class MergeRecipeFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData("/a", "/a")]
+    [InlineData("{ model: /a }", "/a")]
+    [InlineData("{ path: /a, revision: null }", "/a")]
+    [InlineData("{ model: { path: o/a, revision: r }, lora: { path: /b, revision: null }, override_architecture: ~ }", "o/a@r+/b")]
+    public void AModelIsNamedAsMergekitWritesIt(string model, string expected) =>
+        Assert.Equal(expected, Single($"merge_method: linear\nmodels: [{{model: {model}}}]").Models[0].Model.Name);
+
+    [Theory]
     [InlineData("tokenizer_source: base", "base")]
     [InlineData("tokenizer_source: union", "union")]
     [InlineData("tokenizer_source: model:/other", "/other")]
@@ -103,7 +111,12 @@ public sealed class MergeRecipeFileTests : IDisposable
     public void ATokenizerIsThatOfTheBaseOrOfAModel(string key, string? expected)
     {
         MergeTokenizer? read = Single($"merge_method: linear\nbase_model: /base\nmodels: [{{model: /a}}]\n{key}").Tokenizer;
-        Assert.Equal(expected, read is null ? null : read.IsUnion ? "union" : read.Source?.Name ?? "base");
+        Assert.Equal(
+            expected,
+            read is null ? null
+                : read.IsUnion ? "union"
+                : read.Source?.Name ?? "base"
+        );
     }
 
     [Theory]
@@ -175,7 +188,9 @@ public sealed class MergeRecipeFileTests : IDisposable
     [InlineData("models: [a]", ", line 1: a model must be a mapping of keys to values.")]
     [InlineData("models: [{}]", ", line 1: a model lacks 'model'.")]
     [InlineData("models: [{model: ''}]", ", line 1: 'model' must be a text.")]
-    [InlineData("models: [{model: {path: a}}]", ", line 1: 'model' must be a text.")]
+    [InlineData("models: [{model: {path: [a]}}]", ", line 1: 'model' must be a text.")]
+    [InlineData("models: [{model: {lora: {path: a}}}]", ", line 1: 'model' lacks 'model' or 'path'.")]
+    [InlineData("models: [{model: {x: a}}]", ", line 1: the key 'x' is unknown here; there are model, lora, path, revision.")]
     [InlineData("models: [{model: {model: [a]}}]", ", line 1: 'model' must be a text.")]
     [InlineData("models: [{x: a}]", ", line 1: the key 'x' is unknown here; there are model, parameters, statistics.")]
     [InlineData(

@@ -250,6 +250,16 @@ public sealed class MergeRecipeTests : IDisposable
         Assert.False(Directory.Exists(Target));
     }
 
+    [Fact]
+    public void AMissingModelIsNamedWithItsLine()
+    {
+        string message = Assert
+            .Throws<FileNotFoundException>(() => Run($"merge_method: linear\nmodels:\n  - model: {Base}\n  - model: /none/such"))
+            .Message;
+        Assert.Contains("recipe.yml, line 4: ", message, StringComparison.Ordinal);
+        Assert.Contains("'/none/such'", message, StringComparison.Ordinal);
+    }
+
     /// <summary>The base with two tokens in each other's place.</summary>
     private string OtherWords()
     {
