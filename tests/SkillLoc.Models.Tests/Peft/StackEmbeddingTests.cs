@@ -38,7 +38,7 @@ public sealed class StackEmbeddingTests : IDisposable
         );
         Assert.Contains("decoder.embed_tokens.weight' adapts", Refused(("decoder.embed_tokens.weight", two)), StringComparison.Ordinal);
         Write(("encoder.embed_tokens.weight", one), ("decoder.embed_tokens.weight", one));
-        using OpenMergeModel both = OpenMergeModel.Joined(OpenMergeModel.At(Oracles.PathOf("tiny-t5")), _folder);
+        using var both = OpenMergeModel.Joined(OpenMergeModel.At(Oracles.PathOf("tiny-t5")), _folder);
         using Tensor table = both.Weights.Read("shared.weight");
         Assert.True(table.Equals(one));
     }
