@@ -238,14 +238,18 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
         }
 
         string? model = null,
+            place = null,
             added = null,
             revision = null;
         foreach ((string part, YamlNode value) in Keys(map).Where(pair => !IsNull(pair.Value)))
         {
             switch (part)
             {
-                case "model" or "path":
+                case "model":
                     model = ModelText(value, key);
+                    break;
+                case "path":
+                    place = ModelText(value, key);
                     break;
                 case "lora":
                     added = ModelText(value, part);
@@ -258,7 +262,7 @@ internal sealed partial class MergeRecipeReader(string path, string folder, IRea
             }
         }
 
-        model = model ?? throw Wrong(node, $"'{key}' lacks 'model' or 'path'");
+        model = model ?? place ?? throw Wrong(node, $"'{key}' lacks 'model' or 'path'");
         return $"{model}{(revision is null ? "" : "@" + revision)}{(added is null ? "" : "+" + added)}";
     }
 
