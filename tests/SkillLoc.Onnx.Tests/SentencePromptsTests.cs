@@ -19,10 +19,7 @@ public sealed class SentencePromptsTests : IDisposable
     [InlineData("""{"prompts": {"a": []}}""", "prompts.a is [], and should be a text")]
     [InlineData("""{"default_prompt_name": 1}""", "default_prompt_name is 1, and should be a text")]
     [InlineData("""{"default_prompt_name": "b"}""", "default_prompt_name is 'b', and prompts has none")]
-    [InlineData(
-        """{"prompts": {"a": "x", "c": ""}, "default_prompt_name": "b"}""",
-        "default_prompt_name is 'b', and prompts has 'a', 'c'"
-    )]
+    [InlineData("""{"prompts": {"a": "x", "c": ""}, "default_prompt_name": "b"}""", "default_prompt_name is 'b', and prompts has 'a', 'c'")]
     public void OthersAreRefused(string config, string message)
     {
         File.WriteAllText(ConfigFile, config);
