@@ -32,7 +32,7 @@ public sealed class SentencePromptsTests : IDisposable
     {
         Assert.Same(SentencePrompts.None, SentencePrompts.Read(_folder.FullName));
         File.WriteAllText(ConfigFile, """{"prompts": {"a": "x", "b": "y"}, "default_prompt_name": "b"}""");
-        SentencePrompts prompts = SentencePrompts.Read(_folder.FullName);
+        var prompts = SentencePrompts.Read(_folder.FullName);
         Assert.Equal(["b", "a", null], new[] { null, "a", "" }.Select(prompts.Find));
         Assert.Equal(
             "There is no prompt 'c'; the folder has 'a', 'b'. (Parameter 'name')",
