@@ -27,7 +27,7 @@ cover SkillLoc.Models.Tests '*SafetensorsTests' '*SafetensorsPropertyTests' '*To
   '*ConfigReasonTests' '*JsonTextTests' '*StrictTextTests' '*RowReasonTests' '*SentencePieceReasonTests' \
   '*PromptTaskReasonTests' '*PromptTasksTests' '*CheckpointFolderTests' '*TodaysCheckpointTests' \
   '*MergeRecipe*' '*ModelMergeTests' '*Peft*' '*GraftAdapterTests' '*RunRecord*' '*TrainingDynamicsTests' '*Hub*' '*StrangersFolderTests' '*SentenceModuleTests'
-cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*' '*Mapped*' '*EmbeddedSentencePieceTests' '*PromptTests'
+cover SkillLoc.Onnx.Tests '*Graft*' '*Damaged*' '*Base*' '*Mapped*' '*EmbeddedSentencePieceTests' '*PromptTests' '*SentencePromptsTests'
 cover SkillLoc.Studies.Tests '*'
 
 python3 eng/coverage.py "$out"/results-*/ | tee "$out/readers.tsv"

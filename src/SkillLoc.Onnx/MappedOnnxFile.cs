@@ -160,12 +160,12 @@ internal sealed class MappedOnnxFile
             lean.Add(tensor is null ? Piece.Of(part) : new(tensor, 0, tensor.Length));
         }
 
+        byte[] head = Message(output => WriteHead(output, Graph, lean.Sum(piece => piece.Length)));
         List<Piece> pieces = [];
         foreach (Field field in model)
         {
             if (field == graph)
             {
-                byte[] head = Message(output => WriteHead(output, Graph, lean.Sum(piece => piece.Length)));
                 pieces.Add(new(head, 0, head.Length));
                 pieces.AddRange(lean);
             }

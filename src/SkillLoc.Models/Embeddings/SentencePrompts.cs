@@ -51,7 +51,7 @@ internal sealed record SentencePrompts(IReadOnlyDictionary<string, string> Texts
             node is JsonValue leaf && leaf.TryGetValue(out string? text) ? text : throw Wrong(place, node, "a text");
 
         InvalidDataException Wrong(string place, JsonNode? node, string right) =>
-            new($"{file}: {place} is {node?.ToJsonString() ?? "null"}, and should be {right}.");
+            new($"{file}: {place} is {(node is null ? "null" : node.ToJsonString())}, and should be {right}.");
     }
 
     /// <summary>The name of the prompt to take.</summary>
@@ -84,6 +84,5 @@ internal sealed record SentencePrompts(IReadOnlyDictionary<string, string> Texts
         return new() { [All] = texts, [Default] = chosen };
     }
 
-    private static string Names(IEnumerable<string> names) =>
-        string.Join(", ", names.Select(name => $"'{name}'")) is { Length: > 0 } all ? all : "none";
+    private static string Names(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'").DefaultIfEmpty("none"));
 }

@@ -308,8 +308,13 @@ internal sealed class UnigramTokenizer
         }
 
         var pieces = new (string Text, double Score, SentencePieceModel.PieceType Type)[scores.Length];
-        foreach ((string text, int id) in vocabulary.Where(entry => entry.Value < scores.Length))
+        foreach ((string text, int id) in vocabulary)
         {
+            if (id >= scores.Length)
+            {
+                continue;
+            }
+
             // Words begin with the sign of a space and have no other.
             pieces[id] = (
                 text,

@@ -120,6 +120,19 @@ public sealed class MergeRecipeFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData("")]
+    [InlineData("~")]
+    [InlineData("null")]
+    public void ATypeOrAFilterMayBeNull(string text)
+    {
+        MergeRecipe recipe = Single(
+            $"merge_method: linear\nmodels: [{{model: /a}}]\ndtype: {text}\nparameters: {{weight: {{filter: {text}, value: 1}}}}"
+        );
+        Assert.Null(recipe.StoreAs);
+        Assert.Null(Assert.Single(recipe.Parameters["weight"].Entries).Filter);
+    }
+
+    [Theory]
     [InlineData("dtype: float32", torch.ScalarType.Float32)]
     [InlineData("dtype: float64", torch.ScalarType.Float64)]
     [InlineData("out_dtype: float16", torch.ScalarType.Float16)]
@@ -224,6 +237,8 @@ public sealed class MergeRecipeFileTests : IDisposable
     [InlineData("copied: a", ", line 1: 'copied' must be a list.")]
     [InlineData("copied: [[a]]", ", line 1: 'copied' must be a text.")]
     [InlineData("dtype: int64", ", line 1: 'dtype' is 'int64'; it must be float32, float16, bfloat16 or float64.")]
+    [InlineData("dtype: nil", ", line 1: 'dtype' is 'nil'; it must be float32, float16, bfloat16 or float64.")]
+    [InlineData("dtype: [float32]", ", line 1: 'dtype' must be a text.")]
     [InlineData("out_dtype: x", ", line 1: 'out_dtype' is 'x'; it must be float32, float16, bfloat16 or float64.")]
     [InlineData("tokenizer: x", ", line 1: 'tokenizer' must be a mapping of keys to values.")]
     [InlineData("tokenizer: {tokens: x}", ", line 1: 'tokens' must be a mapping of keys to values.")]
