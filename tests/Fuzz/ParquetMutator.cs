@@ -170,7 +170,7 @@ internal static class ParquetMutator
                     3 => at + 1,
                     4 or 5 or 6 => Number(at, out _),
                     7 => at + 8,
-                    8 => Number(at, out long length) is >= 0 and var text && length <= stop - text ? text + (int)length : -1,
+                    8 => Number(at, out long length) is >= 0 and var text && length >= 0 && length <= stop - text ? text + (int)length : -1,
                     9 or 10 => List(at, depth),
                     12 => Struct(at, depth + 1),
                     _ => -1,
