@@ -61,7 +61,9 @@ internal static class OnnxAttentions
             throw new NotSupportedException("keys have another number of heads than queries");
         }
 
-        Tensor[] parts = isSplit ? [call[0], call[1], call[2]] : [.. new[] { call[0], call[1], call[2] }.Select(part => Split(part, heads))];
+        Tensor[] parts = isSplit
+            ? [call[0], call[1], call[2]]
+            : [.. new[] { call[0], call[1], call[2] }.Select(part => Split(part, heads))];
         Tensor scores = Scores(call, parts[0], parts[1]);
         if (call.Maybe(3) is { } mask)
         {
@@ -101,9 +103,7 @@ internal static class OnnxAttentions
     private static Tensor Scores(OnnxCall call, Tensor query, Tensor key)
     {
         double scale = call.Number("scale", 0);
-        return OnnxOperators
-            .Product(query, key.transpose(-2, -1))
-            .Mul(scale == 0 ? 1 / Math.Sqrt(query.shape[^1]) : scale);
+        return OnnxOperators.Product(query, key.transpose(-2, -1)).Mul(scale == 0 ? 1 / Math.Sqrt(query.shape[^1]) : scale);
     }
 
     private static Tensor Split(Tensor x, long heads) =>

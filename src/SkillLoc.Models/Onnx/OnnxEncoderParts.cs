@@ -107,7 +107,11 @@ internal sealed class OnnxEncoderParts
         [
             .. Enumerable
                 .Range(0, 3)
-                .Select(third => new OnnxLinear(node, node.Inputs[1], node.Inputs[2], node.Outputs[0]) { Third = third, BiasThird = third }),
+                .Select(third => new OnnxLinear(node, node.Inputs[1], node.Inputs[2], node.Outputs[0])
+                {
+                    Third = third,
+                    BiasThird = third,
+                }),
         ];
         return new(maps[0], maps[1], maps[2], node.Outputs[0], node.Index, null, Heads(node, "num_heads"));
     }

@@ -16,8 +16,6 @@ internal sealed partial class OnnxGraph
     private const int MostCalls = 1 << 16;
     private const int MostDepth = 16;
 
-
-
     private readonly string _name;
     private readonly string? _folder;
     private readonly List<OnnxInput> _inputs = [];
@@ -192,7 +190,10 @@ internal sealed partial class OnnxGraph
 
     private void Add(OnnxNode node, int depth)
     {
-        if (_functions.Count > 0 && _functions.TryGetValue(OnnxFunction.KeyOf(node.Domain, node.Operator, node.Overload), out OnnxFunction? function))
+        if (
+            _functions.Count > 0
+            && _functions.TryGetValue(OnnxFunction.KeyOf(node.Domain, node.Operator, node.Overload), out OnnxFunction? function)
+        )
         {
             if (depth == MostDepth || (_called += function.Nodes.Count) > MostCalls)
             {

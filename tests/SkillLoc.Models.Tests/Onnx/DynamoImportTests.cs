@@ -41,6 +41,20 @@ public sealed class DynamoImportTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("If", "input_ids", "logits", "it has branches or loops (If 'node')")]
+    [InlineData("Loop", "input_ids", "logits", "it has branches or loops (Loop 'node')")]
+    [InlineData("Relu", "past_key_values.0.key", "logits", "its input 'past_key_values.0.key' holds what a decoder remembers")]
+    [InlineData("Relu", "encoder_hidden_states", "logits", "its input 'encoder_hidden_states' is what a decoder reads of an encoder")]
+    [InlineData("Relu", "input_ids", "present.0.key", "its output 'present.0.key' is what a decoder remembers")]
+    public void DecodersAreRefusedByWhatTheyAre(string kind, string input, string output, string why)
+    {
+        byte[] node = [.. Text(1, input), .. Text(2, output), .. Text(3, "node"), .. Text(4, kind)];
+        byte[] file = Field(7, [.. Field(1, node), .. Field(11, Text(1, input)), .. Field(12, Text(1, output))]);
+        string message = Assert.Throws<NotSupportedException>(() => OnnxCheckpoint.Parse(file, "decoder_model_merged.onnx")).Message;
+        Assert.StartsWith($"decoder_model_merged.onnx is a decoder: {why}", message, StringComparison.Ordinal);
+    }
+
     /// <summary>Each of twenty functions calls the next twice, which would be a million nodes; and one calls itself.</summary>
     [Theory]
     [InlineData(20, 1)]
@@ -53,7 +67,10 @@ public sealed class DynamoImportTests : IDisposable
             .. Enumerable
                 .Range(0, count)
                 .SelectMany(place =>
-                    Field(25, [.. Text(1, $"f{place}"), .. Field(7, Call(place + step)), .. Field(7, Call(place + step)), .. Text(10, "own")])
+                    Field(
+                        25,
+                        [.. Text(1, $"f{place}"), .. Field(7, Call(place + step)), .. Field(7, Call(place + step)), .. Text(10, "own")]
+                    )
                 ),
         ];
         string message = Assert.Throws<InvalidDataException>(() => new OnnxGraph(file, "x.onnx")).Message;
