@@ -81,23 +81,9 @@ internal sealed class OnnxEncoderParts
 
     private OnnxAttention? Attention(OnnxNode node)
     {
-        if (node is { Operator: "Attention", Domain: "com.microsoft", Inputs.Count: > 2 })
+        if (node is { Operator: "Attention" or "MultiHeadAttention", Inputs.Count: > 2 })
         {
-            OnnxLinear[] maps =
-            [
-                .. Enumerable
-                    .Range(0, 3)
-                    .Select(third => new OnnxLinear(node, node.Inputs[1], node.Inputs[2], node.Outputs[0]) { Third = third }),
-            ];
-            return new(
-                maps[0],
-                maps[1],
-                maps[2],
-                node.Outputs[0],
-                node.Index,
-                null,
-                node.Attributes.GetValueOrDefault("num_heads")?.Integer
-            );
+            return node is { Operator: "Attention", Domain: "com.microsoft" } ? Packed(node) : Fused(node);
         }
 
         // A softmax over words or labels is of a product with weights.
@@ -110,15 +96,53 @@ internal sealed class OnnxEncoderParts
         }
 
         OnnxNode context = _walk.Next(node.Outputs[0], each => _walk.IsProductOfValues(each) ? each : null, "a product with values");
-        OnnxLinear query = Map(scores.Inputs[0], "queries"),
-            key = Map(scores.Inputs[1], "keys"),
-            value = Map(context.Inputs[1], "values");
-        int start = new[] { query, key, value }.Min(map => map.Node.Index);
-        return new(query, key, value, context.Outputs[0], start, scores.Inputs[0], null);
-
-        OnnxLinear Map(string from, string what) =>
-            _walk.Back(from, _walk.Linear) ?? throw _walk.Missing($"the {what} of {node.Title} do not come from a linear layer");
+        OnnxLinear[] maps = Maps(node, scores.Inputs[0], scores.Inputs[1], context.Inputs[1]);
+        return new(maps[0], maps[1], maps[2], context.Outputs[0], Start(maps), scores.Inputs[0], null);
     }
+
+    /// <summary>ONNX Runtime's operator, with one matrix for queries, keys and values.</summary>
+    private static OnnxAttention Packed(OnnxNode node)
+    {
+        OnnxLinear[] maps =
+        [
+            .. Enumerable
+                .Range(0, 3)
+                .Select(third => new OnnxLinear(node, node.Inputs[1], node.Inputs[2], node.Outputs[0])
+                {
+                    Third = third,
+                    BiasThird = third,
+                }),
+        ];
+        return new(maps[0], maps[1], maps[2], node.Outputs[0], node.Index, null, Heads(node, "num_heads"));
+    }
+
+    /// <summary>An operator that reads queries, keys and values: ONNX's, or ONNX Runtime's with one bias for them.</summary>
+    private OnnxAttention Fused(OnnxNode node)
+    {
+        OnnxLinear[] maps = Maps(node, node.Inputs[0], node.Inputs[1], node.Inputs[2]);
+        if (node.Operator == "Attention")
+        {
+            long? own = Heads(node, "q_num_heads");
+            return new(maps[0], maps[1], maps[2], node.Outputs[0], Start(maps), own is null ? node.Inputs[0] : null, own);
+        }
+
+        if (node.Inputs.ElementAtOrDefault(3) is { Length: > 0 } bias)
+        {
+            maps = [.. maps.Select((map, third) => map with { Bias = bias, BiasThird = third })];
+        }
+
+        return new(maps[0], maps[1], maps[2], node.Outputs[0], Start(maps), null, Heads(node, "num_heads"));
+    }
+
+    private static long? Heads(OnnxNode node, string attribute) => node.Attributes.GetValueOrDefault(attribute)?.Integer;
+
+    private static int Start(OnnxLinear[] maps) => maps.Min(map => map.Node.Index);
+
+    private OnnxLinear[] Maps(OnnxNode node, string query, string key, string value) =>
+        [Map(node, query, "queries"), Map(node, key, "keys"), Map(node, value, "values")];
+
+    private OnnxLinear Map(OnnxNode node, string from, string what) =>
+        _walk.Back(from, _walk.Linear) ?? throw _walk.Missing($"the {what} of {node.Title} do not come from a linear layer");
 
     private OnnxLayerParts Layer(OnnxAttention attention, int index)
     {

@@ -8,44 +8,6 @@ namespace SkillLoc.Models.Onnx;
 /// <summary>Operators that ONNX Runtime's optimiser makes of several: <c>docs/ContribOperators.md</c> of its repository.</summary>
 internal static class OnnxFusedOperators
 {
-    /// <summary>Attention over one projection of queries, keys and values.</summary>
-    public static Tensor Attention(OnnxCall call)
-    {
-        if (call.Integer("unidirectional", 0) != 0 || call.Maybe(4) is not null || call.Integer("do_rotary", 0) != 0)
-        {
-            throw new NotSupportedException("it is a decoder's attention, which looks back only");
-        }
-
-        Tensor all = OnnxOperators.Binary(OnnxOperators.Product(call[0], call[1]), call[2], TensorArithmetic.Add);
-        long heads = call.Integer("num_heads", 0),
-            width = all.shape[^1] / 3;
-        if (all.dim() != 3 || heads < 1 || width % heads != 0 || all.shape[^1] % 3 != 0)
-        {
-            throw new NotSupportedException($"{heads} heads do not divide {width} dimensions");
-        }
-
-        Tensor[] parts = [.. all.chunk(3, -1).Select(part => part.reshape(part.shape[0], part.shape[1], heads, -1).transpose(1, 2))];
-        double scale = call.Number("scale", 0);
-        Tensor scores = parts[0].matmul(parts[1].transpose(-2, -1)).Mul(scale == 0 ? 1 / Math.Sqrt((double)width / heads) : scale);
-        if (call.Maybe(3) is { } mask)
-        {
-            // Lengths of the rows, or 1 for their tokens.
-            Tensor read = mask.dim() switch
-            {
-                1 => TensorArithmetic.Arange(0, scores.shape[^1], CPU).lt(mask.unsqueeze(-1)),
-                2 => mask.ne(zeros_like(mask)),
-                _ => throw new NotSupportedException($"its mask has {mask.dim()} dimensions"),
-            };
-            scores = scores.MaskedFill(
-                read.logical_not().reshape(read.shape[0], 1, 1, read.shape[1]),
-                call.Number("mask_filter_value", -10000)
-            );
-        }
-
-        scores = call.Maybe(5) is { } bias ? OnnxOperators.Binary(scores, bias, TensorArithmetic.Add) : scores;
-        return F.softmax(scores, -1).matmul(parts[2]).transpose(1, 2).reshape(all.shape[0], all.shape[1], width);
-    }
-
     /// <summary>A product of matrices, each of which may be transposed.</summary>
     public static Tensor Product(OnnxCall call)
     {

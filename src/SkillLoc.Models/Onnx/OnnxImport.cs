@@ -13,7 +13,6 @@ namespace SkillLoc.Models.Onnx;
 /// <summary>Takes the weights of an encoder out of an ONNX graph, and compares what they compute with what the graph computes.</summary>
 internal sealed class OnnxImport
 {
-    private const string Logits = "logits";
     private const string Mask = "attention_mask";
     private const string Types = "token_type_ids";
 
@@ -25,6 +24,8 @@ internal sealed class OnnxImport
     private const int Length = 8;
     private const int MostTokens = 8192;
 
+    private static readonly string[] Scores = ["logits", "prediction_logits"];
+    private static readonly string[] HiddenOutputs = ["last_hidden_state", "token_embeddings", "sentence_embedding", "pooler_output"];
     private static readonly string[] Activations = ["gelu", "gelu_new", "relu", "silu", "quick_gelu"];
 
     private readonly OnnxGraph _graph;
@@ -37,13 +38,6 @@ internal sealed class OnnxImport
     private OnnxImport(OnnxGraph graph, string source)
     {
         (_graph, _source) = (graph, source);
-        if (graph.Nodes.FirstOrDefault(OnnxOperators.IsQuantised) is { } quantised)
-        {
-            throw new NotSupportedException(
-                $"{source} holds a quantised model ({quantised.Title}), whose weights were rounded: import the file in float32 or float16."
-            );
-        }
-
         _values = new(graph, source);
         _walk = new(graph, _values, source);
         _parts = new(graph, _values, _walk);
@@ -67,6 +61,7 @@ internal sealed class OnnxImport
         using DisposeScope scope = NewDisposeScope();
         OnnxImport import;
         ModelConfig config;
+        OnnxKinds.Check(graph, source, given);
         try
         {
             import = new(graph, source);
@@ -92,22 +87,22 @@ internal sealed class OnnxImport
         EncoderArchitecture architecture = ArchitectureOf(given);
         OnnxSample sample = Sample(given);
         using TokenBatch batch = sample.Batch;
-        bool hasLogits = _graph.Outputs.Contains(Logits);
+        string? scores = ScoresOf(given, architecture);
         _values.Compute([
             _parts.Hidden,
             .. _parts.Attentions.Select(attention => attention.Split).OfType<string>(),
-            .. hasLogits ? [Logits] : Array.Empty<string>(),
+            .. scores is null ? Array.Empty<string>() : [scores],
         ]);
         ModelConfig config = Settle(given ?? Found(), architecture);
         ReadEncoder(config, architecture.Names);
-        Tensor? logits = hasLogits ? _values.Value(Logits) : null;
+        Tensor? logits = scores is null ? null : _values.Value(scores);
         config = logits switch
         {
             null => ReadPooler(config, architecture),
             _ when logits.dim() == 2 => ReadClassifier(config, architecture, logits.shape[^1]),
             _ when logits.dim() == 3 && logits.shape[^1] == config.VocabularySize => ReadLanguageModel(config, architecture),
             _ => throw _walk.Missing(
-                $"its output '{Logits}' is of shape [{string.Join(", ", logits.shape)}]; classifiers of texts and language models are "
+                $"its output '{scores}' is of shape [{string.Join(", ", logits.shape)}]; classifiers of texts and language models are "
                     + "imported, not those of tokens or spans"
             ),
         };
@@ -127,12 +122,37 @@ internal sealed class OnnxImport
                 : BertLikeArchitecture.Bert;
         }
 
-        LanguageModel.CheckArchitecture(given);
-        return Architecture.Of(given) as EncoderArchitecture
-            ?? throw new NotSupportedException(
-                $"{given.Source} is of a {given.ModelType}; encoders are imported from ONNX: "
-                    + $"{string.Join(", ", Architecture.Supported.OfType<EncoderArchitecture>().Select(each => each.ModelType))}."
-            );
+        return (EncoderArchitecture)Architecture.Of(given);
+    }
+
+    /// <summary>What holds scores of labels or words; null for an encoder alone.</summary>
+    /// <remarks>Optimum calls them <c>logits</c>. Others give any name, or probabilities instead: there a linear layer behind the encoder
+    /// counts, of the size that the class in <c>config.json</c> has.</remarks>
+    private string? ScoresOf(ModelConfig? given, EncoderArchitecture architecture)
+    {
+        if (Scores.FirstOrDefault(_graph.Outputs.Contains) is { } named)
+        {
+            return named;
+        }
+
+        if (_graph.Outputs.FirstOrDefault(output => output is "start_logits" or "end_logits") is { } span)
+        {
+            throw _walk.Missing($"its output '{span}' scores spans; classifiers of texts and language models are imported");
+        }
+
+        if (_graph.Outputs.Any(HiddenOutputs.Contains) || _parts.Behind() is not [.., var last] behind)
+        {
+            return null;
+        }
+
+        string kind = given?.Architectures.FirstOrDefault() ?? "";
+        ClassifierForm form = architecture.Classifier;
+        bool isScored =
+            kind.EndsWith("ForSequenceClassification", StringComparison.Ordinal) ? behind.Count == (form.Dense.Length > 0 ? 2 : 1)
+            : kind.EndsWith("ForMaskedLM", StringComparison.Ordinal) ? _walk.Weight(last).shape[0] == given!.VocabularySize
+            : kind.EndsWith("ForTokenClassification", StringComparison.Ordinal)
+                || kind.EndsWith("ForQuestionAnswering", StringComparison.Ordinal);
+        return isScored ? last.Output : null;
     }
 
     /// <summary>Rows of tokens of several lengths, which become the graph's inputs.</summary>
@@ -364,7 +384,13 @@ internal sealed class OnnxImport
     private ModelConfig ReadLanguageModel(ModelConfig config, EncoderArchitecture architecture)
     {
         HeadNames names = architecture.Names.Head;
-        OnnxLinear dense = _walk.Next(_parts.Hidden, _walk.Linear, "the head's dense layer");
+
+        // A pooler beside the head has no norm.
+        OnnxLinear dense = _walk.Next(
+            _parts.Hidden,
+            node => _walk.Linear(node) is { } linear && _walk.Find(linear.Output, _walk.Norm) is not null ? linear : null,
+            "the head's dense layer, before a norm"
+        );
         OnnxNorm norm = _walk.Next(dense.Output, _walk.Norm, "the head's norm");
         OnnxLinear decoder = _walk.Next(norm.Output, _walk.Linear, "the head's decoder");
         Add(names.Dense, dense);
@@ -447,29 +473,4 @@ internal sealed class OnnxImport
     private static double Off(Tensor one, Tensor other) => (one - other).abs().max().item<float>();
 
     private static string[] OnnxMetadataInputs => Classification.OnnxMetadata.Inputs;
-}
-
-/// <summary>Rows of tokens that a graph and a model compute.</summary>
-/// <param name="Batch">The rows.</param>
-/// <param name="Mask">1 for tokens, Int64 <c>[rows, length]</c>.</param>
-internal sealed record OnnxSample(TokenBatch Batch, Tensor Mask)
-{
-    /// <summary>Makes rows of several lengths, of tokens from all over the vocabulary.</summary>
-    public static OnnxSample Create(int rows, int length, int vocabulary, bool hasTypes, bool hasMask, int padding)
-    {
-        EncodedText[] texts =
-        [
-            .. Enumerable
-                .Range(0, rows)
-                .Select(row =>
-                {
-                    int own = hasMask ? Math.Max(1, length * (rows - row) / rows) : length;
-                    int[] ids = [.. Enumerable.Range(0, own).Select(place => (int)((((row * 1009L) + place + 1) * 7919) % vocabulary))];
-                    int[]? types = hasTypes ? [.. Enumerable.Range(0, own).Select(place => place * 2 / own)] : null;
-                    return new EncodedText(ids, types, 0);
-                }),
-        ];
-        long[] mask = [.. texts.SelectMany(text => Enumerable.Range(0, length).Select(place => place < text.Ids.Length ? 1L : 0L))];
-        return new(TokenBatch.Create(texts, padding), tensor(mask, rows, length));
-    }
 }

@@ -18,6 +18,7 @@ internal static class OnnxOperators
         ["Add"] = call => Binary(call, TensorArithmetic.Add),
         ["And"] = call => Binary(call, (x, y) => x.logical_and(y)),
         ["Cast"] = call => call[0].to(TypeOf(call.Integer("to", 0))),
+        ["CastLike"] = call => call[0].to(call[1].dtype),
         ["Clip"] = Clip,
         ["Concat"] = Concat,
         ["ConstantOfShape"] = call =>
@@ -60,6 +61,7 @@ internal static class OnnxOperators
         ["Reshape"] = Reshape,
         ["Shape"] = Shape,
         ["Sigmoid"] = call => call[0].sigmoid(),
+        ["Size"] = call => tensor(call[0].numel()),
         ["Slice"] = Slice,
         ["Softmax"] = Softmax,
         ["Sqrt"] = call => call[0].sqrt(),
@@ -74,7 +76,7 @@ internal static class OnnxOperators
     // LayerNormalization and Gelu became operators of ONNX itself later than of ONNX Runtime, which writes them without a domain, too.
     private static readonly Dictionary<string, Func<OnnxCall, Tensor[]>> Fused = new(StringComparer.Ordinal)
     {
-        ["Attention"] = call => [OnnxFusedOperators.Attention(call)],
+        ["Attention"] = call => [call.Node.Domain == Microsoft ? OnnxAttentions.Packed(call) : OnnxAttentions.Standard(call)],
         ["BiasGelu"] = call => [Activation.Gelu(Binary(call, TensorArithmetic.Add))],
         ["EmbedLayerNormalization"] = OnnxFusedOperators.Embed,
         ["FastGelu"] = call => [Activation.TanhGelu(call.Maybe(1) is { } bias ? Binary(call[0], bias, TensorArithmetic.Add) : call[0])],
@@ -82,6 +84,8 @@ internal static class OnnxOperators
         ["FusedMatMul"] = call => [OnnxFusedOperators.Product(call)],
         ["Gelu"] = call => [call.Text("approximate") == "tanh" ? Activation.TanhGelu(call[0]) : Activation.Gelu(call[0])],
         ["LayerNormalization"] = call => [OnnxFusedOperators.Normalise(call[0], call[1], call.Maybe(2), call, 1e-5f)],
+        ["MultiHeadAttention"] = call => [OnnxAttentions.MultiHead(call)],
+        ["QuickGelu"] = call => [call[0] * call[0].Mul((double)call.Number("alpha", 1.702f)).sigmoid()],
         ["SkipLayerNormalization"] = OnnxFusedOperators.SkipNormalise,
         ["Split"] = Split,
     };
@@ -118,9 +122,7 @@ internal static class OnnxOperators
     {
         var call = new OnnxCall(node, inputs, read);
         return node.Domain is "" or "ai.onnx" && Known.TryGetValue(node.Operator, out Func<OnnxCall, Tensor>? compute) ? [compute(call)]
-            : node.Domain is "" or "ai.onnx" or Microsoft
-            && Fused.TryGetValue(node.Operator, out Func<OnnxCall, Tensor[]>? fused)
-            && (node.Operator != "Attention" || node.Domain == Microsoft)
+            : node.Domain is "" or "ai.onnx" or Microsoft && Fused.TryGetValue(node.Operator, out Func<OnnxCall, Tensor[]>? fused)
                 ? fused(call)
             : throw new NotSupportedException(
                 $"the operator {(node.Domain.Length > 0 ? $"{node.Domain}.{node.Operator}" : node.Operator)} is not known"

@@ -220,7 +220,7 @@ internal sealed class OnnxWalk(OnnxGraph graph, OnnxEvaluator values, string sou
     {
         Tensor? bias = linear.Bias is { Length: > 0 } name ? values.Constant(name) : null;
         return bias is null ? zeros(Weight(linear).shape[0])
-            : linear.Third is { } third ? Third(bias.reshape(-1), third, 0)
+            : linear.BiasThird is { } third ? Third(bias.reshape(-1), third, 0)
             : bias.reshape(-1);
     }
 
@@ -258,6 +258,9 @@ internal sealed record OnnxLinear(OnnxNode Node, string Weight, string? Bias, st
 {
     /// <summary>Which third of a joint projection of queries, keys and values it is; null for a layer of its own.</summary>
     public int? Third { get; init; }
+
+    /// <summary>Which third of a joint bias its own is; null for a bias of its own.</summary>
+    public int? BiasThird { get; init; }
 }
 
 /// <summary>A layer normalisation of a graph.</summary>

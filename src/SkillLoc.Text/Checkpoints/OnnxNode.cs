@@ -12,6 +12,9 @@ internal sealed record OnnxNode(string Operator, IReadOnlyList<string> Inputs, I
     /// <summary>The operator's domain; empty for ONNX's own.</summary>
     public string Domain { get; init; } = "";
 
+    /// <summary>Which of several functions of that name it calls; mostly empty.</summary>
+    public string Overload { get; init; } = "";
+
     /// <summary>Its place among the nodes, which are in the order of computation.</summary>
     public int Index { get; init; }
 
@@ -36,6 +39,9 @@ internal sealed record OnnxAttribute
 
     /// <summary>A tensor.</summary>
     public OnnxTensor? Tensor { get; init; }
+
+    /// <summary>The attribute of the function's call that it takes its value from; null for a value of its own.</summary>
+    public string? Reference { get; init; }
 
     /// <summary>Several numbers.</summary>
     public float[] Numbers { get; init; } = [];

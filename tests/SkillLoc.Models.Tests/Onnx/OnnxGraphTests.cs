@@ -1,8 +1,6 @@
-using System.Buffers.Binary;
-using System.Text;
-using Google.Protobuf;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Tests.Checkpoints;
+using static SkillLoc.Models.Tests.Onnx.ProtobufBytes;
 
 namespace SkillLoc.Models.Tests.Onnx;
 
@@ -236,50 +234,6 @@ public sealed class OnnxGraphTests : IDisposable
         Field(1, [.. Text(2, output), .. Text(4, "Constant"), .. Field(5, [.. name, .. value])]);
 
     private static byte[] Entry(string key, string value) => Field(13, [.. Text(1, key), .. Text(2, value)]);
-
-    private static byte[] Floats(params float[] values) =>
-        [
-            .. values.SelectMany(value =>
-            {
-                byte[] bytes = new byte[4];
-                BinaryPrimitives.WriteSingleLittleEndian(bytes, value);
-                return bytes;
-            }),
-        ];
-
-    private static byte[] Text(int number, string text) => Field(number, Encoding.UTF8.GetBytes(text));
-
-    private static byte[] Field(int number, byte[] content) =>
-        Written(output =>
-        {
-            output.WriteTag(number, WireFormat.WireType.LengthDelimited);
-            output.WriteBytes(ByteString.CopyFrom(content));
-        });
-
-    private static byte[] Varint(int number, ulong value) =>
-        Written(output =>
-        {
-            output.WriteTag(number, WireFormat.WireType.Varint);
-            output.WriteUInt64(value);
-        });
-
-    private static byte[] Fixed(int number, float value) =>
-        Written(output =>
-        {
-            output.WriteTag(number, WireFormat.WireType.Fixed32);
-            output.WriteFloat(value);
-        });
-
-    private static byte[] Written(Action<CodedOutputStream> write)
-    {
-        using var bytes = new MemoryStream();
-        using (var output = new CodedOutputStream(bytes, leaveOpen: true))
-        {
-            write(output);
-        }
-
-        return bytes.ToArray();
-    }
 
     private static OnnxGraph Graph(params byte[][] fields) => new(Field(7, [.. fields.SelectMany(field => field)]), "x.onnx");
 
