@@ -145,7 +145,7 @@ internal sealed class OnnxImport
             return null;
         }
 
-        string kind = given?.Architectures.FirstOrDefault() ?? "";
+        string kind = given?.Architectures is [var first, ..] ? first : "";
         ClassifierForm form = architecture.Classifier;
         bool isScored =
             kind.EndsWith("ForSequenceClassification", StringComparison.Ordinal) ? behind.Count == (form.Dense.Length > 0 ? 2 : 1)

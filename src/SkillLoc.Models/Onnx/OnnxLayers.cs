@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
@@ -18,6 +19,9 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
 
     // Below this a number counts as 0, so that nothing is divided by it.
     private const float Smallest = 1e-12f;
+
+    // Numbers that are rotated together before they are quantised: enough to spread an outlier, few enough to cost next to nothing.
+    private const int LargestBlock = 32;
 
     private readonly Dictionary<string, (string[] Whole, string Size)> _quantized = new(StringComparer.Ordinal);
 
@@ -45,7 +49,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         if (quantizes && !isHead)
         {
             // Symmetric, one step a column of [in, out].
-            (string[] whole, string size) = Quantized(x);
+            (string[] whole, string size) = Quantized(x, rows);
 
             // The steps are written right after the values, and found with them.
             float[] steps = [];
@@ -97,19 +101,48 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
 
     /// <summary>A value in bytes, their step and their zero, and what each token was divided by before: its largest number, so that an
     /// outlier of one token costs the others nothing. Layers that read the same value share it.</summary>
-    private (string[] Whole, string Size) Quantized(string x)
+    /// <remarks>Blocks of the value are rotated by a Hadamard matrix before, and those of the weights likewise, which leaves their product
+    /// as it is and spreads outliers (Ashkboos et al. 2024, arXiv:2404.00456, section 3).</remarks>
+    private (string[] Whole, string Size) Quantized(string x, long width)
     {
         if (!_quantized.TryGetValue(x, out (string[] Whole, string Size) found))
         {
-            string largest = graph.Add("ReduceMax", [graph.Add("Abs", [x])], ("axes", new long[] { -1 }), ("keepdims", 1L));
+            string rotated = Rotated(x, width);
+            string largest = graph.Add("ReduceMax", [graph.Add("Abs", [rotated])], ("axes", new long[] { -1 }), ("keepdims", 1L));
             string size = graph.Add("Max", [largest, graph.Scalar(Smallest)]);
             string[] whole = [$"{x}_bytes", $"{x}_step", $"{x}_zero"];
-            graph.AddNamed("DynamicQuantizeLinear", [graph.Add("Div", [x, size])], whole);
+            graph.AddNamed("DynamicQuantizeLinear", [graph.Add("Div", [rotated, size])], whole);
             found = (whole, size);
             _quantized.Add(x, found);
         }
 
         return found;
+    }
+
+    /// <summary>A value whose blocks are multiplied by a Hadamard matrix.</summary>
+    private string Rotated(string x, long width)
+    {
+        int block = Block(width);
+        string rotation = graph.Numbers(Hadamard(block), block, block);
+        string blocks = graph.Add("MatMul", [graph.Add("Reshape", [x, graph.Int64([-1, block])]), rotation]);
+        return graph.Add("Reshape", [blocks, graph.Add("Shape", [x])]);
+    }
+
+    /// <summary>The greatest power of two that divides a width, at most <see cref="LargestBlock"/>.</summary>
+    private static int Block(long width) => (int)Math.Min(width & -width, LargestBlock);
+
+    /// <summary>The Hadamard matrix of Sylvester, symmetric and orthogonal, <c>[size, size]</c> row by row.</summary>
+    /// <param name="size">A power of two.</param>
+    private static float[] Hadamard(int size)
+    {
+        float[] matrix = new float[size * size];
+        for (int i = 0; i < matrix.Length; i++)
+        {
+            float sign = BitOperations.PopCount((uint)(i / size & i % size)) % 2 == 0 ? 1 : -1;
+            matrix[i] = sign / MathF.Sqrt(size);
+        }
+
+        return matrix;
     }
 
     /// <summary>Layer normalisation over the last dimension.</summary>
@@ -274,12 +307,15 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         return graph.Add("Reshape", [graph.Add("Transpose", [context], ("perm", new long[] { 0, 2, 1, 3 })), graph.Int64([0, 0, width])]);
     }
 
-    /// <summary>Whole numbers from -127 to 127, <c>[in, out]</c>, and the step of each column.</summary>
+    /// <summary>Whole numbers from -127 to 127 of the rotated weight, <c>[in, out]</c>, and the step of each column.</summary>
     /// <param name="weight"><c>[out, in]</c>.</param>
     private static (byte[] Values, float[] Steps) Quantize(Tensor weight)
     {
         (int columns, int rows) = ((int)weight.size(0), (int)weight.size(1));
-        float[] values = TensorValues.Of(weight).Values;
+        int block = Block(rows);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor rotated = weight.detach().to(ScalarType.Float32).reshape(-1, block).mm(tensor(Hadamard(block), [block, block]));
+        float[] values = TensorValues.Of(rotated).Values;
         byte[] whole = new byte[values.Length];
         float[] steps = new float[columns];
         for (int column = 0; column < columns; column++)

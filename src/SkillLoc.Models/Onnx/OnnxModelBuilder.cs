@@ -142,6 +142,10 @@ internal sealed class OnnxModelBuilder
     /// <summary>A single number without dimensions.</summary>
     public string Scalar(float value) => Constant(OnnxType.Float, BitConverter.GetBytes(value), []);
 
+    /// <summary>A constant of numbers; equal ones are kept once.</summary>
+    public string Numbers(float[] values, params long[] shape) =>
+        Constant(OnnxType.Float, MemoryMarshal.AsBytes<float>(values).ToArray(), shape);
+
     /// <summary>A constant of texts.</summary>
     public string Texts(string name, IReadOnlyList<string> values)
     {
