@@ -1,6 +1,7 @@
 using System.IO.MemoryMappedFiles;
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
+using static SkillLoc.Onnx.Tests.MappedOnnxFileTests;
 
 namespace SkillLoc.Onnx.Tests;
 
@@ -168,10 +169,4 @@ public sealed class MappedOnnxFileBranchTests : IDisposable
     // A number of float32.
     private static byte[] Value(string name) =>
         [.. Field(1, Encoding.UTF8.GetBytes(name)), .. Field(2, Field(1, [0x08, 1, .. Field(2, Field(1, [0x08, 1]))]))];
-
-    private static byte[] Field(int number, ReadOnlySpan<byte> content)
-    {
-        byte[] length = content.Length < 128 ? [(byte)content.Length] : [(byte)(content.Length | 128), (byte)(content.Length >> 7)];
-        return [(byte)((number << 3) | 2), .. length, .. content];
-    }
 }

@@ -130,7 +130,7 @@ public sealed class MappedOnnxFileTests : IDisposable
         return Field(5, [.. shape, 0x10, 1, .. Field(8, Encoding.UTF8.GetBytes(name)), .. Field(9, values)]);
     }
 
-    private static byte[] Field(int number, ReadOnlySpan<byte> content)
+    internal static byte[] Field(int number, ReadOnlySpan<byte> content)
     {
         byte[] length = content.Length < 128 ? [(byte)content.Length] : [(byte)(content.Length | 128), (byte)(content.Length >> 7)];
         return [(byte)((number << 3) | 2), .. length, .. content];

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Text;
 using Microsoft.ML.OnnxRuntime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
@@ -204,6 +205,22 @@ public sealed class OnnxImportTests : IDisposable
         File.Delete(PathOf("roberta-words", "config.json"));
         message = Assert.Throws<NotSupportedException>(() => OnnxCheckpoint.Import(_folder.PathOf("roberta-words"), target)).Message;
         Assert.Contains("no config.json", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ScoresAreFoundUnderAnotherName()
+    {
+        string path = PathOf("bert-classifier", "model.onnx"),
+            target = _folder.PathOf("imported");
+        OnnxCheckpoint.Import(path, target);
+        using var named = TextClassifier.Load(target);
+        string text = Encoding.Latin1.GetString(File.ReadAllBytes(path));
+        Assert.Contains("logits", text, StringComparison.Ordinal);
+        File.WriteAllBytes(path, Encoding.Latin1.GetBytes(text.Replace("logits", "scores", StringComparison.Ordinal)));
+        OnnxCheckpoint.Import(path, target + "-scores");
+        using var unnamed = TextClassifier.Load(target + "-scores");
+        EncodedText[] rows = [.. Texts.Select(row => named.Encode(row))];
+        Assert.Equal(named.Score(rows), unnamed.Score(rows));
     }
 
     private string PathOf(params string[] names) => Path.Combine([_folder.Path, .. names]);
