@@ -126,20 +126,13 @@ internal sealed class OnnxTextModel : IDisposable
     /// <summary>Releases the session, now or when the last running call ends.</summary>
     public void Dispose() => _lifetime.End();
 
-    private static SessionOptions Settings(OnnxScoringOptions options)
-    {
-        var settings = new SessionOptions
+    private static SessionOptions Settings(OnnxScoringOptions options) =>
+        new()
         {
             GraphOptimizationLevel = options.Optimization,
             IntraOpNumThreads = options.Threads,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
-
-        // Without VNNI, x64 processors add pairs of int8 products in 16 bits, which overflow; with this ONNX Runtime takes another kernel
-        // there, and the same one elsewhere.
-        settings.AddSessionConfigEntry("session.x64quantprecision", "1");
-        return settings;
-    }
 
     private static T Load<T>(
         Func<OnnxScoringOptions, OnnxSession> open,

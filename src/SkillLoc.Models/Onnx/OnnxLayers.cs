@@ -20,6 +20,9 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     // Below this a number counts as 0, so that nothing is divided by it.
     private const float Smallest = 1e-12f;
 
+    // ONNX Runtime adds two products of bytes in 16 bits where a processor lacks VNNI, which overflow with larger weights.
+    private const int LargestWeight = 63;
+
     // Numbers that are rotated together before they are quantised: enough to spread an outlier, few enough to cost next to nothing.
     private const int LargestBlock = 32;
 
@@ -307,7 +310,8 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         return graph.Add("Reshape", [graph.Add("Transpose", [context], ("perm", new long[] { 0, 2, 1, 3 })), graph.Int64([0, 0, width])]);
     }
 
-    /// <summary>Whole numbers from -127 to 127 of the rotated weight, <c>[in, out]</c>, and the step of each column.</summary>
+    /// <summary>Whole numbers up to <see cref="LargestWeight"/> of the rotated weight, <c>[in, out]</c>, and the step of each
+    /// column.</summary>
     /// <param name="weight"><c>[out, in]</c>.</param>
     private static (byte[] Values, float[] Steps) Quantize(Tensor weight)
     {
@@ -327,7 +331,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
                 largest = Math.Max(largest, Math.Abs(value));
             }
 
-            float step = Math.Max(largest, Smallest) / 127;
+            float step = Math.Max(largest, Smallest) / LargestWeight;
             steps[column] = step;
             for (int row = 0; row < rows; row++)
             {
