@@ -20,8 +20,8 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     // Below this a number counts as 0, so that nothing is divided by it.
     private const float Smallest = 1e-12f;
 
-    // ONNX Runtime adds two products of bytes in 16 bits where a processor lacks VNNI, which overflow with larger weights.
-    private const int LargestWeight = 63;
+    // Rounded, 64: ONNX Runtime adds two products of bytes in 16 bits where a processor lacks VNNI, and 255 * (64 + 64) still fits.
+    private const float LargestWeight = 63.5f;
 
     // Numbers that are rotated together before they are quantised: enough to spread an outlier, few enough to cost next to nothing.
     private const int LargestBlock = 32;
@@ -310,8 +310,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         return graph.Add("Reshape", [graph.Add("Transpose", [context], ("perm", new long[] { 0, 2, 1, 3 })), graph.Int64([0, 0, width])]);
     }
 
-    /// <summary>Whole numbers up to <see cref="LargestWeight"/> of the rotated weight, <c>[in, out]</c>, and the step of each
-    /// column.</summary>
+    /// <summary>Whole numbers from -64 to 64 of the rotated weight, <c>[in, out]</c>, and the step of each column.</summary>
     /// <param name="weight"><c>[out, in]</c>.</param>
     private static (byte[] Values, float[] Steps) Quantize(Tensor weight)
     {
