@@ -220,7 +220,7 @@ public sealed class DataSourceTests : IDisposable
         // Rows without labels are scored too, and who is in a batch moves last digits.
         float tolerance = scores.Length == Rows.Length ? 0 : 1e-6f;
         Assert.All(
-            expected.SelectMany(row => row).Zip(scores.SelectMany(row => row)),
+            expected.SelectMany(row => row).Zip(scores[..Rows.Length].SelectMany(row => row)),
             pair => Assert.Equal(pair.First, pair.Second, tolerance)
         );
     }
